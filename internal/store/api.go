@@ -36,6 +36,10 @@ const (
 	RejectOutOfScope RejectReason = "out_of_scope" // product not writable with this credential
 	RejectTooLarge   RejectReason = "too_large"    // one row over the row size limit
 	RejectMalformed  RejectReason = "malformed"    // not decodable or violates its protocol
+	// RejectDuplicate is a metric sample whose series already has another value at this time.
+	RejectDuplicate RejectReason = "duplicate"
+	// RejectUnsupported is valid telemetry of a kind that the store does not keep, such as delta temporality.
+	RejectUnsupported RejectReason = "unsupported"
 )
 
 // Reject counts n rows refused for reason.

@@ -1,0 +1,85 @@
+package metricstore
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Defaults and limits of the store.
+const (
+	// DefaultRetention is how long samples are kept when Options says nothing.
+	DefaultRetention = 15 * 24 * time.Hour
+	// DefaultOutOfOrderWindow is how much older than a series' newest sample a
+	// sample may be: long enough for a collector that retries through a restart.
+	DefaultOutOfOrderWindow = 30 * time.Minute
+	// DefaultMinFreeBytes is the free disk space below which writes are
+	// refused. A write-ahead log that hits the end of the disk in the middle of
+	// a record is torn, so the end is never reached: the reserve covers a few
+	// of the largest possible requests and what compaction writes meanwhile.
+	DefaultMinFreeBytes = 64 << 20
+	// DefaultMaxExemplars bounds the in-memory ring of exemplars (about 10 MB).
+	DefaultMaxExemplars = 100_000
+	// DefaultBlockDuration is the span of the youngest blocks, as in Prometheus.
+	DefaultBlockDuration = 2 * time.Hour
+	// MaxFuture is how far ahead of the clock a sample may be. One sample from
+	// the far future would make all present ones out of bounds.
+	MaxFuture = 10 * time.Minute
+	// stripeSize is the number of hash buckets for series. Prometheus' default
+	// of 16384 costs several MB before the first series; this is enough for a
+	// few million series on a handful of cores.
+	stripeSize = 4096
+	// defaultSegmentBytes is the size of a write-ahead log segment.
+	defaultSegmentBytes = 32 << 20
+)
+
+// Options configures Open. Dir is required, everything else has a default.
+type Options struct {
+	Dir       string
+	Retention time.Duration // 0: DefaultRetention; negative: keep forever
+	MaxBytes  int64         // bound on the size of all blocks; 0: none
+	// OutOfOrderWindow is how late a sample may be; 0: the default, negative: off.
+	OutOfOrderWindow time.Duration
+	BlockDuration    time.Duration // span of the youngest blocks; 0: DefaultBlockDuration
+	SegmentBytes     int           // size of a log segment, a multiple of 32 KiB; 0: 32 MiB
+	MaxExemplars     int64         // 0: DefaultMaxExemplars
+	// MinFreeBytes is the disk space that stays free; 0: DefaultMinFreeBytes, negative: no check.
+	MinFreeBytes int64
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+func (o *Options) setDefaults() error {
+	if o.Dir == "" {
+		return errors.New("metric store needs a directory: set Options.Dir")
+	}
+	if o.Retention == 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.OutOfOrderWindow == 0 {
+		o.OutOfOrderWindow = DefaultOutOfOrderWindow
+	}
+	if o.BlockDuration == 0 {
+		o.BlockDuration = DefaultBlockDuration
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = defaultSegmentBytes
+	}
+	if o.MaxExemplars == 0 {
+		o.MaxExemplars = DefaultMaxExemplars
+	}
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = DefaultMinFreeBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
