@@ -122,6 +122,8 @@ func (c *Company) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
+		// Connections that were dialed ahead and never used would keep Shutdown waiting for five seconds.
+		c.network.closeIdle()
 		if c.server.Shutdown(grace) != nil {
 			// Whoever still waits for an answer after the grace loses the connection.
 			err = c.server.Close()

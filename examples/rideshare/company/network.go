@@ -88,10 +88,14 @@ func (rt *route) setCrashed(crashed bool) {
 	}
 }
 
-func (n *network) close() {
+func (n *network) closeIdle() {
 	for _, rt := range n.routes {
 		rt.transport.CloseIdleConnections()
 	}
+}
+
+func (n *network) close() {
+	n.closeIdle()
 	n.refused.close()
 }
 
