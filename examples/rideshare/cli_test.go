@@ -78,7 +78,7 @@ func TestCommandsOnARunningCompany(t *testing.T) {
 		{[]string{"fault", "list"}, `"share":0.5`},
 		{[]string{"fault", "clear", "--kind", "errors"}, `"removed":1`},
 		{[]string{"deploy", "--service", "payment", "--version", "v342", "--bad"}, `"version":"v342"`},
-		{[]string{"ledger", "--flush", "--traces", "1"}, `"rides_requested_total"`},
+		{[]string{"ledger", "--flush", "--traces", "1"}, `"name":"drivers_online"`},
 		{[]string{"ledger"}, `"acknowledged"`},
 	} {
 		var out, errs bytes.Buffer

@@ -53,7 +53,12 @@ func serve(ctx context.Context, s settings, out io.Writer) error {
 		fmt.Fprintf(out, "rideshare: %d rides made, waiting for a signal\n", s.rides)
 		<-riding.Done()
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	// Whoever sent a signal waits for the end; a run that ended by itself has time to deliver everything.
+	patience := time.Minute
+	if ctx.Err() != nil {
+		patience = 8 * time.Second
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	// No hold here: nothing enters any more, and the flush tells what was not delivered.
 	snapshot, flushErr := c.Flush(grace, 1<<20, false)

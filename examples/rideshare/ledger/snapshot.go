@@ -50,7 +50,9 @@ type LogCount struct {
 func (l *Ledger) Snapshot(maxTraces int) Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Snapshot{StartedUnixNano: l.started.UnixNano(), TakenUnixNano: time.Now().UnixNano(), Export: map[string]Export{}}
+	s := Snapshot{StartedUnixNano: l.started.UnixNano(), TakenUnixNano: time.Now().UnixNano(), Export: map[string]Export{},
+		// Empty lists, not null: readers in other languages loop over them.
+		Requests: []RequestCount{}, Spans: []SpanCount{}, Logs: []LogCount{}, Counters: []Counter{}, Histograms: []Summary{}, Traces: []Trace{}}
 	for _, k := range sortedKeys(l.requests, compareRequest) {
 		s.Requests = append(s.Requests, RequestCount{k, l.requests[k]})
 		s.Totals.Requests += l.requests[k]
