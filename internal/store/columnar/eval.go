@@ -1,0 +1,324 @@
+package columnar
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"hinomi/internal/store"
+)
+
+// filter returns the rows, ascending, of the given ascending rows that satisfy
+// p. It may reuse the memory of rows.
+func (u *unit) filter(p store.Pred, rows []uint32) ([]uint32, error) {
+	if len(rows) == 0 || p == nil {
+		return rows, nil
+	}
+	switch p := p.(type) {
+	case store.True:
+		return rows, nil
+	case store.And:
+		for _, child := range cheapFirst(p) {
+			var err error
+			if rows, err = u.filter(child, rows); err != nil || len(rows) == 0 {
+				return rows, err
+			}
+		}
+		return rows, nil
+	case store.Or:
+		rest := rows
+		var hits []uint32
+		for _, child := range cheapFirst(p) {
+			got, err := u.filter(child, slices.Clone(rest))
+			if err != nil {
+				return nil, err
+			}
+			hits = append(hits, got...)
+			if rest = subtract(rest, got); len(rest) == 0 {
+				break
+			}
+		}
+		slices.Sort(hits)
+		return hits, nil
+	case store.Not:
+		got, err := u.filter(p.P, slices.Clone(rows))
+		if err != nil {
+			return nil, err
+		}
+		return subtract(rows, got), nil
+	}
+	col, t := leafTest(p)
+	return u.leaf(col, t, rows)
+}
+
+// subtract returns the elements of a, ascending, that are not in b, ascending.
+func subtract(a, b []uint32) []uint32 {
+	out := make([]uint32, 0, len(a)-min(len(a), len(b)))
+	j := 0
+	for _, x := range a {
+		for j < len(b) && b[j] < x {
+			j++
+		}
+		if j < len(b) && b[j] == x {
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// cheapFirst orders predicates by what a row costs, so that text is searched
+// only in rows that nothing else excludes.
+func cheapFirst(ps []store.Pred) []store.Pred {
+	out := slices.Clone(ps)
+	slices.SortStableFunc(out, func(a, b store.Pred) int { return cmp.Compare(cost(a), cost(b)) })
+	return out
+}
+
+func cost(p store.Pred) int {
+	text := func(c store.ColumnRef) int {
+		if c.Scope == store.Intrinsic && c.Name == store.ColBody || c.Name == store.ColAttrs {
+			return 20
+		}
+		if c.Scope == store.Attr {
+			return 5
+		}
+		return 0
+	}
+	switch p := p.(type) {
+	case store.Cmp:
+		return 1 + text(p.Col)
+	case store.TextEq:
+		return 2 + text(p.Col)
+	case store.Exists:
+		return 1 + text(p.Col)
+	case store.Contains:
+		return 3 + text(p.Col)
+	case store.Match:
+		return 6 + 2*text(p.Col)
+	case store.Not:
+		return cost(p.P)
+	case store.And:
+		return 1 + sumCost(p)
+	case store.Or:
+		return 1 + sumCost(p)
+	}
+	return 0
+}
+
+func sumCost(ps []store.Pred) int {
+	n := 0
+	for _, p := range ps {
+		n += cost(p)
+	}
+	return n
+}
+
+// test is a leaf predicate, by the kind of the value it meets.
+type test struct {
+	null  bool
+	text  func(kind store.Kind, s string) bool
+	whole func(int64) bool
+	float func(float64) bool
+	truth func(bool) bool
+}
+
+func (t *test) value(v store.Value) bool {
+	switch v.Kind {
+	case store.KindString, store.KindBytes:
+		return t.text(v.Kind, v.Str)
+	case store.KindInt:
+		return t.whole(v.Int)
+	case store.KindFloat:
+		return t.float(v.Flt)
+	case store.KindBool:
+		return t.truth(v.Int != 0)
+	}
+	return t.null
+}
+
+func leafTest(p store.Pred) (store.ColumnRef, test) {
+	rendered := func(f func(string) bool) test {
+		return test{
+			text:  func(_ store.Kind, s string) bool { return f(s) },
+			whole: func(x int64) bool { return f(store.Int(x).String()) },
+			float: func(x float64) bool { return f(store.Float(x).String()) },
+			truth: func(x bool) bool { return f(store.Bool(x).String()) },
+		}
+	}
+	switch p := p.(type) {
+	case store.Cmp:
+		return p.Col, cmpTest(p)
+	case store.Match:
+		return p.Col, rendered(p.Re.MatchString)
+	case store.Contains:
+		if p.Fold {
+			sub := lowerASCII(p.Sub)
+			return p.Col, rendered(func(s string) bool { return containsFold(s, sub) })
+		}
+		return p.Col, rendered(func(s string) bool { return strings.Contains(s, p.Sub) })
+	case store.TextEq:
+		t := rendered(func(s string) bool { return s == p.Text })
+		t.null = p.Text == ""
+		return p.Col, t
+	case store.Exists:
+		yes := rendered(func(string) bool { return true })
+		yes.whole, yes.float, yes.truth = func(int64) bool { return true }, func(float64) bool { return true }, func(bool) bool { return true }
+		return p.Col, yes
+	}
+	never := rendered(func(string) bool { return false })
+	return store.ColumnRef{}, never
+}
+
+func cmpTest(p store.Cmp) test {
+	no := test{
+		text:  func(store.Kind, string) bool { return false },
+		whole: func(int64) bool { return false },
+		float: func(float64) bool { return false },
+		truth: func(bool) bool { return false },
+	}
+	ok := func(c int) bool {
+		switch p.Op {
+		case store.Eq:
+			return c == 0
+		case store.Ne:
+			return c != 0
+		case store.Lt:
+			return c < 0
+		case store.Le:
+			return c <= 0
+		case store.Gt:
+			return c > 0
+		}
+		return c >= 0
+	}
+	floats := func(a, b float64) bool {
+		if math.IsNaN(a) || math.IsNaN(b) {
+			return p.Op == store.Ne
+		}
+		return ok(cmp.Compare(a, b))
+	}
+	switch p.Val.Kind {
+	case store.KindString, store.KindBytes:
+		no.text = func(kind store.Kind, s string) bool {
+			return kind == p.Val.Kind && ok(strings.Compare(s, p.Val.Str))
+		}
+	case store.KindInt:
+		no.whole = func(x int64) bool { return ok(cmp.Compare(x, p.Val.Int)) }
+		no.float = func(x float64) bool { return floats(x, float64(p.Val.Int)) }
+	case store.KindFloat:
+		no.whole = func(x int64) bool { return floats(float64(x), p.Val.Flt) }
+		no.float = func(x float64) bool { return floats(x, p.Val.Flt) }
+	case store.KindBool:
+		no.truth = func(x bool) bool {
+			same := x == (p.Val.Int != 0)
+			return p.Op == store.Eq && same || p.Op == store.Ne && !same
+		}
+	}
+	return no
+}
+
+// leaf filters rows by one column. Dictionary entries are tested once.
+func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error) {
+	var v *store.Vec
+	var err error
+	at := func(i int, row uint32) int { return int(row) }
+	if u.sparse(rows) {
+		v, err = u.rowsVec(col, rows)
+		at = func(i int, _ uint32) int { return i }
+	} else {
+		v, err = u.vec(col)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if v == nil {
+		v = &store.Vec{}
+	}
+	out := rows[:0]
+	keep := func(match func(pos int) bool) {
+		for i, row := range rows {
+			pos := at(i, row)
+			hit := t.null
+			if !v.Null(pos) {
+				hit = match(pos)
+			}
+			if hit {
+				out = append(out, row)
+			}
+		}
+	}
+	switch {
+	case v.Codes != nil:
+		const unknown, yes = 0, 2
+		known := make([]byte, len(v.Dict))
+		keep(func(pos int) bool {
+			c := v.Codes[pos]
+			if known[c] == unknown {
+				known[c] = 1
+				if t.text(v.Kind, v.Dict[c]) {
+					known[c] = yes
+				}
+			}
+			return known[c] == yes
+		})
+	case v.Strs != nil:
+		keep(func(pos int) bool { return t.text(v.Kind, v.Strs[pos]) })
+	case v.Kind == store.KindBool && v.Ints != nil:
+		keep(func(pos int) bool { return t.truth(v.Ints[pos] != 0) })
+	case v.Ints != nil:
+		keep(func(pos int) bool { return t.whole(v.Ints[pos]) })
+	case v.Floats != nil:
+		keep(func(pos int) bool { return t.float(v.Floats[pos]) })
+	case v.Mixed != nil:
+		keep(func(pos int) bool { return t.value(v.Mixed[pos]) })
+	default:
+		keep(func(int) bool { return false })
+	}
+	return out, nil
+}
+
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// containsFold looks for sub, which is lower case, ignoring ASCII case.
+func containsFold(s, sub string) bool {
+	if sub == "" {
+		return true
+	}
+	first := sub[0]
+	upper := first
+	if 'a' <= first && first <= 'z' {
+		upper = first - 'a' + 'A'
+	}
+	for i := 0; i+len(sub) <= len(s); i++ {
+		if c := s[i]; c != first && c != upper {
+			continue
+		}
+		if lowerEqual(s[i:i+len(sub)], sub) {
+			return true
+		}
+	}
+	return false
+}
+
+func lowerEqual(s, lower string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,160 @@
+package columnar
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const manifestName = "MANIFEST"
+
+// edit is one atomic change of the set of segments: a flush adds some and
+// raises WALFloor, a compaction adds one and removes some, retention removes.
+type edit struct {
+	Add      []segmentMeta `json:"add,omitempty"`
+	Remove   []uint64      `json:"remove,omitempty"`
+	WALFloor uint64        `json:"wal_floor,omitempty"` // WAL files below are not needed
+}
+
+// manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
+// A line is durable before the change is visible. Opening rewrites it whole.
+type manifest struct {
+	fs   vfs.FS
+	dir  string
+	file vfs.File
+}
+
+type manifestState struct {
+	segments map[uint64]segmentMeta
+	walFloor uint64
+	nextID   uint64
+	// torn is when lines after the last valid one were ignored.
+	torn bool
+}
+
+func (s *manifestState) apply(e edit) {
+	for _, id := range e.Remove {
+		delete(s.segments, id)
+	}
+	for _, m := range e.Add {
+		s.segments[m.ID] = m
+		s.nextID = max(s.nextID, m.ID+1)
+	}
+	s.walFloor = max(s.walFloor, e.WALFloor)
+}
+
+func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
+	st := &manifestState{segments: map[uint64]segmentMeta{}, nextID: 1}
+	f, err := fs.Open(fs.PathJoin(dir, manifestName))
+	if isNotExist(err) {
+		return st, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	_ = f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", manifestName, err)
+	}
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines {
+		if line == "" {
+			continue
+		}
+		e, err := parseEdit(line)
+		if err != nil {
+			// A torn last line was never acted on. Damage further up means that
+			// the list of segments cannot be trusted.
+			for _, later := range lines[i+1:] {
+				if _, err := parseEdit(later); err == nil {
+					return nil, fmt.Errorf("%s in %s is damaged at line %d: restore it from a backup, or move it away to rebuild it from the segment files", manifestName, dir, i+1)
+				}
+			}
+			st.torn = true
+			break
+		}
+		st.apply(e)
+	}
+	return st, nil
+}
+
+func parseEdit(line string) (edit, error) {
+	var e edit
+	sum, body, ok := strings.Cut(line, " ")
+	want, err := strconv.ParseUint(sum, 16, 32)
+	if !ok || err != nil || uint32(want) != crc32.Checksum([]byte(body), castagnoli) {
+		return e, errors.New("checksum mismatch")
+	}
+	return e, json.Unmarshal([]byte(body), &e)
+}
+
+func formatEdit(e edit) ([]byte, error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, castagnoli), body), nil
+}
+
+// createManifest writes the state as a fresh manifest and keeps it open.
+func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error) {
+	all := edit{WALFloor: st.walFloor}
+	for _, m := range st.segments {
+		all.Add = append(all.Add, m)
+	}
+	line, err := formatEdit(all)
+	if err != nil {
+		return nil, err
+	}
+	tmp := fs.PathJoin(dir, manifestName+".tmp")
+	f, err := fs.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, diskError("create the manifest", err)
+	}
+	if _, err = f.Write(line); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = fs.Rename(tmp, fs.PathJoin(dir, manifestName))
+	}
+	if err == nil {
+		err = syncDir(fs, dir)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, diskError("write the manifest", err)
+	}
+	return &manifest{fs: fs, dir: dir, file: f}, nil
+}
+
+// commit makes e durable. After an error the manifest must be recreated with
+// the state before e; the table does so before its next commit.
+func (m *manifest) commit(e edit) error {
+	line, err := formatEdit(e)
+	if err != nil {
+		return err
+	}
+	if _, err := m.file.Write(line); err != nil {
+		return diskError("write the manifest", err)
+	}
+	if err := m.file.Sync(); err != nil {
+		return diskError("sync the manifest", err)
+	}
+	return nil
+}
+
+func (m *manifest) close() error {
+	if m.file == nil {
+		return nil
+	}
+	err := m.file.Close()
+	m.file = nil
+	return err
+}

@@ -1,0 +1,190 @@
+package columnar
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+)
+
+// Directories of a table.
+const (
+	walDir        = "wal"
+	segmentDir    = "segments"
+	quarantineDir = "quarantine"
+)
+
+// Damage is data that cannot be read any more.
+type Damage struct {
+	File         string // relative to the table's directory
+	RowGroup     int    // -1: the whole file
+	MinTs, MaxTs int64  // Unix ns, both inclusive; 0 when unknown
+	Rows         int64  // rows missing; 0 when unknown
+	Reason       string
+	At           time.Time // when it was found
+}
+
+// Damages lists the damage found since the table was opened.
+func (t *Table) Damages() []Damage {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return append([]Damage(nil), t.damage...)
+}
+
+func (t *Table) addDamage(d Damage) {
+	d.At = t.opts.Now()
+	t.mu.Lock()
+	t.damage = append(t.damage, d)
+	t.mu.Unlock()
+	t.metrics.damaged.Inc()
+	t.log.Error("damaged data is left out of answers", "file", d.File, "row_group", d.RowGroup, "rows", d.Rows, "reason", d.Reason)
+}
+
+// quarantine takes one row group (or with group -1 a whole segment) out of
+// answers. The file stays where it is, as evidence and for a restore.
+func (t *Table) quarantine(s *segment, group int, err error) {
+	d := Damage{File: s.File, RowGroup: group, MinTs: s.MinTs, MaxTs: s.MaxTs, Rows: s.Rows, Reason: err.Error()}
+	if group >= 0 {
+		g := &s.groups[group]
+		if g.bad.Swap(true) {
+			return
+		}
+		d.MinTs, d.MaxTs, d.Rows = g.minTs, g.maxTs, int64(g.rows)
+	}
+	t.addDamage(d)
+}
+
+func (t *Table) recover() error {
+	for _, d := range []string{walDir, segmentDir, quarantineDir} {
+		if err := t.fs.MkdirAll(t.fs.PathJoin(t.opts.Dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := syncDir(t.fs, t.opts.Dir); err != nil {
+		return err
+	}
+	st, err := readManifest(t.fs, t.opts.Dir)
+	if err != nil {
+		return err
+	}
+	if st.torn {
+		t.log.Warn("the manifest ended in a torn line, as after a crash; it was ignored")
+	}
+	for _, m := range st.segments {
+		t.segments[m.ID] = t.newSegment(m)
+	}
+	if err := t.removeStrays(st); err != nil {
+		return err
+	}
+	if err := t.replay(st); err != nil {
+		return err
+	}
+	t.state = *st
+	t.manifest, err = createManifest(t.fs, t.opts.Dir, st)
+	return err
+}
+
+func (t *Table) newSegment(m segmentMeta) *segment {
+	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: t.cache,
+		path:   t.fs.PathJoin(t.opts.Dir, m.File),
+		damage: t.quarantine}
+	s.acquire()
+	return s
+}
+
+// removeStrays deletes segment files that no manifest line names: a crash came
+// between writing them and committing, so their rows are still elsewhere. Known
+// files that are missing are reported.
+func (t *Table) removeStrays(st *manifestState) error {
+	known := map[string]bool{}
+	for _, m := range st.segments {
+		known[m.File] = true
+	}
+	root := t.fs.PathJoin(t.opts.Dir, segmentDir)
+	partitions, err := t.fs.List(root)
+	if err != nil {
+		return err
+	}
+	for _, p := range partitions {
+		dir := t.fs.PathJoin(root, p)
+		names, err := t.fs.List(dir)
+		if err != nil {
+			continue // Not a directory: nothing of ours.
+		}
+		for _, n := range names {
+			file := path.Join(segmentDir, p, n)
+			switch {
+			case known[file]:
+				delete(known, file)
+			case strings.HasSuffix(n, ".parquet") || strings.HasSuffix(n, ".tmp"):
+				if err := t.fs.Remove(t.fs.PathJoin(dir, n)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for file := range known {
+		for _, s := range t.segments {
+			if s.File == file {
+				t.log.Error("segment file is missing", "file", file)
+			}
+		}
+	}
+	return nil
+}
+
+// replay puts the rows of the WAL into the memtable.
+func (t *Table) replay(st *manifestState) error {
+	dir := t.fs.PathJoin(t.opts.Dir, walDir)
+	nums, err := walFiles(t.fs, dir)
+	if err != nil {
+		return err
+	}
+	next := max(st.walFloor, 1)
+	for _, num := range nums {
+		next = max(next, num+1)
+		if num < st.walFloor {
+			if err := t.fs.Remove(t.fs.PathJoin(dir, walName(num))); err != nil {
+				return err
+			}
+			continue
+		}
+		file := t.fs.PathJoin(dir, walName(num))
+		damage, err := readWAL(t.fs, file, func(payload []byte) error {
+			b, err := decodeBlock(t.schema, payload)
+			if err != nil {
+				return err
+			}
+			t.mem.add(t.schema, b)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(damage) > 0 {
+			if err := t.keepDamagedWAL(file, num, damage); err != nil {
+				return err
+			}
+		}
+	}
+	t.wal = openWAL(t.fs, dir, next, t.log)
+	if t.mem.rows > 0 {
+		t.log.Info("recovered rows from the WAL", "rows", t.mem.rows, "files", len(nums))
+	}
+	return nil
+}
+
+// keepDamagedWAL links the file into the quarantine before a flush removes it.
+func (t *Table) keepDamagedWAL(file string, num uint64, damage []walDamage) error {
+	keep := t.fs.PathJoin(t.opts.Dir, quarantineDir, walName(num))
+	if _, err := t.fs.Stat(keep); isNotExist(err) {
+		if err := t.fs.Link(file, keep); err != nil {
+			return fmt.Errorf("keep the damaged WAL: %w", err)
+		}
+	}
+	for _, d := range damage {
+		t.addDamage(Damage{File: path.Join(walDir, walName(num)), RowGroup: -1,
+			Reason: fmt.Sprintf("%d bytes at offset %d are no valid frame; a copy is in %s", d.length, d.offset, quarantineDir)})
+	}
+	return nil
+}

@@ -1,0 +1,275 @@
+package columnar
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hinomi/internal/store"
+)
+
+// Defaults of Options.
+const (
+	DefaultMemtableBytes = 48 << 20
+	DefaultCacheBytes    = 48 << 20
+	DefaultFlushAge      = 15 * time.Minute
+	DefaultPartition     = 24 * time.Hour
+	DefaultMaxFuture     = 10 * time.Minute
+	DefaultRetention     = 30 * 24 * time.Hour
+	// DefaultMaxRowBytes bounds one row: a log line of a megabyte is accepted,
+	// one of four is a mistake.
+	DefaultMaxRowBytes = 4 << 20
+)
+
+// Options configure a Table. Zero values mean the defaults above.
+type Options struct {
+	FS         vfs.FS // nil: the operating system's
+	Dir        string
+	Schema     *Schema
+	Retention  time.Duration // rows older than this are refused and removed
+	Partition  time.Duration // no segment spans two partitions
+	MaxFuture  time.Duration // rows further ahead of Now are refused
+	FlushAge   time.Duration // a memtable older than this is flushed
+	CacheBytes int64         // decoded columns kept for queries
+	// MemtableBytes is when the memtable is flushed; at three times as much
+	// (the disk does not keep up, or is full) appends are refused.
+	MemtableBytes int
+	MaxRowBytes   int
+	Logger        *slog.Logger
+	Registerer    prometheus.Registerer
+	Now           func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&o.Retention, DefaultRetention)
+	set(&o.Partition, DefaultPartition)
+	set(&o.MaxFuture, DefaultMaxFuture)
+	set(&o.FlushAge, DefaultFlushAge)
+	if o.MemtableBytes == 0 {
+		o.MemtableBytes = DefaultMemtableBytes
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.MaxRowBytes == 0 {
+		o.MaxRowBytes = DefaultMaxRowBytes
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Table is one kind of records on disk. All methods may be called concurrently.
+type Table struct {
+	opts    Options
+	schema  *Schema
+	fs      vfs.FS
+	log     *slog.Logger
+	wal     *wal
+	cache   *cache
+	metrics *metrics
+
+	// gate is held shared for the whole of an append and exclusively to swap
+	// the memtable, so that a WAL file is only dropped when every row in it is
+	// in the frozen memtable.
+	gate sync.RWMutex
+
+	mu       sync.RWMutex // guards what follows; never held during I/O
+	mem      *memtable
+	frozen   *memtable // being flushed, nil when none
+	segments map[uint64]*segment
+	state    manifestState
+	damage   []Damage
+	closed   bool
+
+	maintain sync.Mutex // one flush, compaction or retention at a time
+	manifest *manifest
+
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{}
+}
+
+// Open recovers the table in opts.Dir, which it creates. Damage to a segment
+// never prevents opening: it is reported by Damages and missing from answers,
+// which say so.
+func Open(opts Options) (*Table, error) {
+	opts = opts.withDefaults()
+	if err := opts.Schema.validate(); err != nil {
+		return nil, err
+	}
+	t := &Table{
+		opts: opts, schema: opts.Schema, fs: opts.FS,
+		log:      opts.Logger.With("table", opts.Schema.Name),
+		cache:    newCache(opts.CacheBytes),
+		mem:      newMemtable(opts.Now()),
+		segments: map[uint64]*segment{},
+		wake:     make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	t.metrics = newMetrics(opts.Registerer, t)
+	if err := t.recover(); err != nil {
+		t.metrics.unregister(opts.Registerer)
+		return nil, fmt.Errorf("open %s in %s: %w", t.schema.Name, opts.Dir, err)
+	}
+	go t.maintenance()
+	return t, nil
+}
+
+// Close flushes the memtable and waits for maintenance to end. If the flush
+// fails the rows are still in the WAL. Safe to call twice.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	t.mu.Unlock()
+	close(t.stop)
+	<-t.done
+	// Appends that began before closed was set end here.
+	t.gate.Lock()
+	t.gate.Unlock() //nolint:staticcheck // Waiting is the purpose.
+	err := t.flush()
+	t.wal.close()
+	t.maintain.Lock()
+	defer t.maintain.Unlock()
+	err = errors.Join(err, t.manifest.close())
+	t.mu.Lock()
+	segs := t.segments
+	t.segments = nil
+	t.mu.Unlock()
+	for _, s := range segs {
+		s.release()
+	}
+	t.metrics.unregister(t.opts.Registerer)
+	return err
+}
+
+// Append makes the builder's rows durable and then visible to scans. The
+// builder must not be used afterwards. Errors are retryable (store.Retryable)
+// and mean that none of the rows is acknowledged.
+func (t *Table) Append(b *Builder) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	t.gate.RLock()
+	defer t.gate.RUnlock()
+	t.mu.RLock()
+	closed, used := t.closed, t.mem.bytes
+	if t.frozen != nil {
+		used += t.frozen.bytes
+	}
+	t.mu.RUnlock()
+	if closed {
+		return store.ErrClosed
+	}
+	if used > 3*t.opts.MemtableBytes {
+		t.poke()
+		return fmt.Errorf("%s: %w", t.schema.Name, store.ErrOverloaded)
+	}
+	blk := b.finish()
+	buf := framePool.Get().(*[]byte)
+	frame := encodeBlock(append((*buf)[:0], make([]byte, frameHead)...), blk)
+	failures := t.wal.failures()
+	err := t.wal.append(frame)
+	if cap(frame) <= 8<<20 {
+		*buf = frame[:0]
+		framePool.Put(buf)
+	}
+	if err != nil {
+		t.metrics.appendErrors.Inc()
+		t.poke()
+		return err
+	}
+	t.mu.Lock()
+	t.mem.add(t.schema, blk)
+	full := t.mem.bytes >= t.opts.MemtableBytes
+	t.mu.Unlock()
+	t.metrics.rows.Add(float64(blk.n))
+	if full || t.wal.failures() != failures {
+		t.poke()
+	}
+	return nil
+}
+
+var framePool = sync.Pool{New: func() any { return new([]byte) }}
+
+// NewBuilder returns a builder for Append.
+func (t *Table) NewBuilder() *Builder { return NewBuilder(t.schema) }
+
+// Accept tells whether a row with this time may be stored, and why not.
+func (t *Table) Accept(tsNanos int64, now time.Time) (store.RejectReason, bool) {
+	switch {
+	case tsNanos < now.Add(-t.opts.Retention).UnixNano():
+		return store.RejectTooOld, false
+	case tsNanos > now.Add(t.opts.MaxFuture).UnixNano():
+		return store.RejectTooNew, false
+	}
+	return "", true
+}
+
+// Options returns the options in force.
+func (t *Table) Options() Options { return t.opts }
+
+// poke asks for maintenance soon.
+func (t *Table) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// snapshot is a consistent view for one scan.
+type snapshot struct {
+	blocks   []*block
+	segments []*segment
+}
+
+func (t *Table) snapshot() (*snapshot, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.closed || t.segments == nil {
+		return nil, store.ErrClosed
+	}
+	s := &snapshot{blocks: append([]*block(nil), t.mem.blocks...)}
+	if t.frozen != nil {
+		s.blocks = append(s.blocks, t.frozen.blocks...)
+	}
+	for _, seg := range t.segments {
+		seg.acquire()
+		s.segments = append(s.segments, seg)
+	}
+	return s, nil
+}
+
+func (s *snapshot) release() {
+	for _, seg := range s.segments {
+		seg.release()
+	}
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

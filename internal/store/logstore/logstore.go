@@ -1,0 +1,171 @@
+// Package logstore keeps OpenTelemetry log records in the record engine. It is
+// only the schema and the mapping between pdata and columns.
+package logstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+	"hinomi/internal/store/columnar"
+)
+
+// Store implements store.LogStore.
+type Store struct {
+	*columnar.Table
+	now func() time.Time
+}
+
+var _ store.LogStore = (*Store)(nil)
+
+// Open opens the log table in opts.Dir. opts.Schema is set here.
+func Open(opts columnar.Options) (*Store, error) {
+	opts.Schema = &schema
+	t, err := columnar.Open(opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Table: t, now: t.Options().Now}, nil
+}
+
+// AppendLogs implements store.LogStore.
+func (s *Store) AppendLogs(_ context.Context, scope model.Scope, ld plog.Logs) (store.WriteResult, error) {
+	var res store.WriteResult
+	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
+	for i := range ld.ResourceLogs().Len() {
+		m.resource(scope, ld.ResourceLogs().At(i))
+	}
+	rows := m.b.Len()
+	if err := s.Append(m.b); err != nil {
+		return store.WriteResult{}, err
+	}
+	res.Stored = rows
+	return res, nil
+}
+
+// mapper puts the records of one request into a builder.
+type mapper struct {
+	store  *Store
+	b      *columnar.Builder
+	now    time.Time
+	res    *store.WriteResult
+	maxRow int
+	buf    []byte
+}
+
+func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
+	res := rl.Resource().Attributes()
+	claimed := ""
+	if v, ok := res.Get(model.ResourceProduct); ok {
+		claimed = v.AsString()
+	}
+	product, err := scope.WriteProduct(claimed)
+	if err != nil {
+		n := 0
+		for i := range rl.ScopeLogs().Len() {
+			n += rl.ScopeLogs().At(i).LogRecords().Len()
+		}
+		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
+		return
+	}
+	r := resourceColumns(res)
+	r.product = product
+	for i := range rl.ScopeLogs().Len() {
+		sl := rl.ScopeLogs().At(i)
+		stream := r.stream
+		if sl.Scope().Name() == LokiScope {
+			stream = r.allLabels
+		}
+		scopeInfo := scopeJSON(sl.Scope())
+		for j := range sl.LogRecords().Len() {
+			m.record(&r, stream, scopeInfo, sl.LogRecords().At(j))
+		}
+	}
+}
+
+func (m *mapper) record(r *resourceInfo, stream, scopeInfo string, lr plog.LogRecord) {
+	ts := int64(lr.Timestamp())
+	if ts <= 0 {
+		ts = int64(lr.ObservedTimestamp())
+	}
+	if ts <= 0 {
+		ts = m.now.UnixNano()
+	}
+	if reason, ok := m.store.Accept(ts, m.now); !ok {
+		m.res.Reject(reason, 1, timeMessage(reason, ts, m.store.Options()))
+		return
+	}
+	b := m.b
+	b.Int(colTime, ts)
+	b.Str(colProduct, r.product)
+	b.Str(colService, r.service)
+	b.Str(colStream, stream)
+	b.Str(colResource, r.json)
+	b.Str(colScope, scopeInfo)
+	b.Int(colObserved, int64(lr.ObservedTimestamp()))
+	number := int64(lr.SeverityNumber())
+	if number == 0 {
+		number = severityFromText(lr.SeverityText())
+	}
+	b.Int(colSeverity, number)
+	b.Str(colSevText, lr.SeverityText())
+	b.Str(colEvent, lr.EventName())
+	b.Int(colFlags, int64(lr.Flags()))
+	if id := lr.TraceID(); !id.IsEmpty() {
+		b.Bytes(colTrace, string(id[:]))
+	}
+	if id := lr.SpanID(); !id.IsEmpty() {
+		b.Bytes(colSpan, string(id[:]))
+	}
+	b.Str(colBody, m.body(lr.Body()))
+	m.buf = b.AddAttributes(m.buf, lr.Attributes())
+	if size := b.RowSize(); size > m.maxRow {
+		b.Discard()
+		m.res.Reject(store.RejectTooLarge, 1, fmt.Sprintf("record of %d bytes is over the limit of %d: send less per record", size, m.maxRow))
+		return
+	}
+	b.Next()
+}
+
+func (m *mapper) body(v pcommon.Value) string {
+	if v.Type() == pcommon.ValueTypeStr {
+		return v.Str()
+	}
+	if v.Type() == pcommon.ValueTypeEmpty {
+		return ""
+	}
+	return v.AsString()
+}
+
+func timeMessage(reason store.RejectReason, ts int64, o columnar.Options) string {
+	at := time.Unix(0, ts).UTC().Format(time.RFC3339)
+	if reason == store.RejectTooOld {
+		return fmt.Sprintf("timestamp %s is older than the retention of %s: check the sender's clock or raise the retention", at, o.Retention)
+	}
+	return fmt.Sprintf("timestamp %s is more than %s in the future: check the sender's clock", at, o.MaxFuture)
+}
+
+// severityFromText reads the level names that senders without numbers use.
+func severityFromText(text string) int64 {
+	switch strings.ToLower(text) {
+	case "trace":
+		return int64(plog.SeverityNumberTrace)
+	case "debug":
+		return int64(plog.SeverityNumberDebug)
+	case "info", "information", "notice":
+		return int64(plog.SeverityNumberInfo)
+	case "warn", "warning":
+		return int64(plog.SeverityNumberWarn)
+	case "error", "err":
+		return int64(plog.SeverityNumberError)
+	case "fatal", "critical", "crit", "panic", "emerg", "alert":
+		return int64(plog.SeverityNumberFatal)
+	}
+	return 0
+}

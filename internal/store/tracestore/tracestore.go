@@ -1,0 +1,172 @@
+// Package tracestore keeps OpenTelemetry spans in the record engine. It is only
+// the schema and the mapping between pdata and columns.
+package tracestore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+	"hinomi/internal/store/attrs"
+	"hinomi/internal/store/columnar"
+)
+
+// Store implements store.TraceStore.
+type Store struct {
+	*columnar.Table
+	now func() time.Time
+}
+
+var _ store.TraceStore = (*Store)(nil)
+
+// Open opens the span table in opts.Dir. opts.Schema is set here.
+func Open(opts columnar.Options) (*Store, error) {
+	opts.Schema = &schema
+	t, err := columnar.Open(opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Table: t, now: t.Options().Now}, nil
+}
+
+// AppendTraces implements store.TraceStore.
+func (s *Store) AppendTraces(_ context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
+	var res store.WriteResult
+	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
+	for i := range td.ResourceSpans().Len() {
+		m.resource(scope, td.ResourceSpans().At(i))
+	}
+	rows := m.b.Len()
+	if err := s.Append(m.b); err != nil {
+		return store.WriteResult{}, err
+	}
+	res.Stored = rows
+	return res, nil
+}
+
+// mapper puts the spans of one request into a builder.
+type mapper struct {
+	store  *Store
+	b      *columnar.Builder
+	now    time.Time
+	res    *store.WriteResult
+	maxRow int
+	buf    []byte
+}
+
+// resourceInfo is what all spans of one resource and scope share.
+type resourceInfo struct{ product, service, json, scope string }
+
+func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
+	res := rs.Resource().Attributes()
+	claimed := ""
+	if v, ok := res.Get(model.ResourceProduct); ok {
+		claimed = v.AsString()
+	}
+	product, err := scope.WriteProduct(claimed)
+	if err != nil {
+		n := 0
+		for i := range rs.ScopeSpans().Len() {
+			n += rs.ScopeSpans().At(i).Spans().Len()
+		}
+		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
+		return
+	}
+	r := resourceInfo{product: product, service: "unknown_service", json: string(attrs.AppendMap(nil, res))}
+	if v, ok := res.Get("service.name"); ok && v.AsString() != "" {
+		r.service = strings.ToValidUTF8(v.AsString(), "\uFFFD")
+	}
+	for i := range rs.ScopeSpans().Len() {
+		ss := rs.ScopeSpans().At(i)
+		r.scope = attrs.Scope(ss.Scope())
+		for j := range ss.Spans().Len() {
+			m.span(&r, ss.Spans().At(j))
+		}
+	}
+}
+
+func (m *mapper) span(r *resourceInfo, sp ptrace.Span) {
+	id, spanID := sp.TraceID(), sp.SpanID()
+	if id.IsEmpty() || spanID.IsEmpty() {
+		m.res.Reject(store.RejectMalformed, 1, "span without trace id or span id")
+		return
+	}
+	ts := int64(sp.StartTimestamp())
+	if ts <= 0 {
+		m.res.Reject(store.RejectMalformed, 1, "span without start time")
+		return
+	}
+	if reason, ok := m.store.Accept(ts, m.now); !ok {
+		m.res.Reject(reason, 1, fmt.Sprintf("span start %s is outside of the accepted time range (retention %s, at most %s in the future): check the sender's clock",
+			time.Unix(0, ts).UTC().Format(time.RFC3339), m.store.Options().Retention, m.store.Options().MaxFuture))
+		return
+	}
+	b := m.b
+	b.Int(colTime, ts)
+	// A clock that jumped back must not make a negative duration.
+	b.Int(colDuration, max(0, int64(sp.EndTimestamp())-ts))
+	b.Str(colProduct, r.product)
+	b.Str(colService, r.service)
+	b.Str(colResource, r.json)
+	b.Str(colScope, r.scope)
+	b.Bytes(colTrace, string(id[:]))
+	b.Bytes(colSpan, string(spanID[:]))
+	if p := sp.ParentSpanID(); !p.IsEmpty() {
+		b.Bytes(colParent, string(p[:]))
+	}
+	b.Str(colName, sp.Name())
+	b.Int(colKind, int64(sp.Kind()))
+	b.Int(colStatus, int64(sp.Status().Code()))
+	b.Str(colStatusMsg, sp.Status().Message())
+	b.Str(colTraceState, sp.TraceState().AsRaw())
+	b.Int(colFlags, int64(sp.Flags()))
+	if sp.Events().Len() > 0 {
+		b.Str(colEvents, string(appendEvents(nil, sp.Events())))
+	}
+	if sp.Links().Len() > 0 {
+		b.Str(colLinks, string(appendLinks(nil, sp.Links())))
+	}
+	if a, e, l := sp.DroppedAttributesCount(), sp.DroppedEventsCount(), sp.DroppedLinksCount(); a|e|l != 0 {
+		b.Str(colDropped, fmt.Sprintf("%d,%d,%d", a, e, l))
+	}
+	m.buf = b.AddAttributes(m.buf, sp.Attributes())
+	if size := b.RowSize(); size > m.maxRow {
+		b.Discard()
+		m.res.Reject(store.RejectTooLarge, 1, fmt.Sprintf("span of %d bytes is over the limit of %d: send fewer or shorter attributes and events", size, m.maxRow))
+		return
+	}
+	b.Next()
+}
+
+// Trace implements store.TraceStore.
+func (s *Store) Trace(ctx context.Context, scope model.Scope, id [16]byte, from, to int64) (ptrace.Traces, store.ScanStats, error) {
+	if from == 0 && to == 0 {
+		to = s.now().Add(s.Options().MaxFuture).UnixNano() + 1
+	}
+	out := newRebuilder()
+	stats, err := s.Scan(ctx, scope, store.ScanRequest{
+		From: from, To: to,
+		Where:   store.Cmp{Col: store.Col(store.ColTraceID), Op: store.Eq, Val: store.Bytes(id[:])},
+		Columns: rebuildColumns,
+	}, out.add)
+	if err == nil && out.spans == 0 {
+		err = fmt.Errorf("trace %x: %w", id, store.ErrNotFound)
+	}
+	return out.traces, stats, err
+}
+
+func spanID(s string) (id pcommon.SpanID) {
+	copy(id[:], s)
+	return id
+}
+
+func traceID(s string) (id pcommon.TraceID) {
+	copy(id[:], s)
+	return id
+}
