@@ -47,3 +47,13 @@ func notAfter(es []exemplar.Exemplar, maxTime int64) []exemplar.Exemplar {
 
 func (a *appenderV2) Commit() error   { return a.commit(a.tx) }
 func (a *appenderV2) Rollback() error { return a.tx.Rollback() }
+
+// GetRef implements storage.GetRef: the reference and labels of a series that
+// exists already. A narrowed scope has none, see admit.
+func (a *appenderV2) GetRef(lset labels.Labels, hash uint64) (storage.SeriesRef, labels.Labels) {
+	g, ok := a.tx.(storage.GetRef)
+	if !ok || !a.scope.All() {
+		return 0, labels.EmptyLabels()
+	}
+	return g.GetRef(lset, hash)
+}

@@ -1,0 +1,148 @@
+package remotewrite
+
+import (
+	"fmt"
+
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// maxSymbols bounds the strings of one request. A symbol needs two bytes on
+// the wire and sixteen in memory, so an unbounded table would multiply a
+// hostile body.
+const maxSymbols = 1 << 20
+
+// decodeV2 walks an io.prometheus.write.v2.Request. The symbols may come after
+// the series that use them, so there are two passes.
+func decodeV2(body []byte, symbols []string, s *series, to sink) ([]string, error) {
+	err := fields(body, func(f field) error {
+		if f.num != 4 {
+			return nil
+		}
+		if len(symbols) >= maxSymbols {
+			return fmt.Errorf("more than %d symbols in one request", maxSymbols)
+		}
+		// Copies, because the store keeps metadata strings.
+		symbols = append(symbols, string(f.bytes))
+		return f.want(protowire.BytesType)
+	})
+	if err != nil {
+		return symbols, err
+	}
+	return symbols, fields(body, func(f field) error {
+		if f.num != 5 {
+			return nil
+		}
+		if err := f.want(protowire.BytesType); err != nil {
+			return err
+		}
+		s.reset()
+		bad, err := decodeSeriesV2(f.bytes, symbols, s)
+		if err != nil {
+			return fmt.Errorf("time series: %w", err)
+		}
+		return to.series(s, bad)
+	})
+}
+
+// decodeSeriesV2 reads one series. bad tells of references outside of the
+// symbols: the message is well-formed, so only this series is refused.
+func decodeSeriesV2(b []byte, symbols []string, s *series) (bad, err error) {
+	note := func(err error) {
+		if bad == nil {
+			bad = err
+		}
+	}
+	s.refs = s.refs[:0]
+	err = fields(b, func(f field) (err error) {
+		if f.num == 1 {
+			s.refs, err = f.refs(s.refs)
+			return err
+		}
+		if f.num > 5 {
+			return nil
+		}
+		if err := f.want(protowire.BytesType); err != nil {
+			return err
+		}
+		switch f.num {
+		case 2:
+			v, err := decodeSample(f.bytes)
+			s.samples = append(s.samples, v)
+			return err
+		case 3:
+			h, err := decodeHistogramV2(f.bytes)
+			s.histograms = append(s.histograms, h)
+			return err
+		case 4:
+			return decodeExemplarV2(f.bytes, symbols, s, note)
+		default:
+			return decodeMetadataV2(f.bytes, symbols, s, note)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := resolve(&s.builder, s.refs, symbols); err != nil {
+		note(err)
+	}
+	return bad, nil
+}
+
+func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) error {
+	var refs []uint32
+	e := exemplar.Exemplar{}
+	err := fields(b, func(f field) (err error) {
+		if f.num == 1 {
+			refs, err = f.refs(refs)
+			return err
+		}
+		return exemplarNumber(f, &e)
+	})
+	s.exemplarBuilder.Reset()
+	if bad := resolve(&s.exemplarBuilder, refs, symbols); bad != nil {
+		note(fmt.Errorf("exemplar: %w", bad))
+		return err
+	}
+	s.addExemplar(e)
+	return err
+}
+
+func decodeMetadataV2(b []byte, symbols []string, s *series, note func(error)) error {
+	var help, unit uint64
+	err := fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			s.meta.Type = metricType(f.bits)
+		case 3:
+			help = f.bits
+		case 4:
+			unit = f.bits
+		default:
+			return nil
+		}
+		return f.want(protowire.VarintType)
+	})
+	if n := uint64(len(symbols)); help >= n || unit >= n {
+		note(fmt.Errorf("metadata refers to symbols %d and %d of %d", help, unit, n))
+		return err
+	}
+	s.meta.Help, s.meta.Unit = symbols[help], symbols[unit]
+	return err
+}
+
+// resolve adds the labels that refs name in pairs.
+func resolve(to *labels.ScratchBuilder, refs []uint32, symbols []string) error {
+	if len(refs)%2 != 0 {
+		return fmt.Errorf("%d label references, which are not pairs", len(refs))
+	}
+	for i := 0; i < len(refs); i += 2 {
+		name, value := int(refs[i]), int(refs[i+1])
+		if name >= len(symbols) || value >= len(symbols) {
+			return fmt.Errorf("label refers to symbols %d and %d of %d", name, value, len(symbols))
+		}
+		to.Add(symbols[name], symbols[value])
+	}
+	return nil
+}
