@@ -1,0 +1,167 @@
+package logql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hinomi/internal/model"
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+)
+
+// Defaults of Options. Loki's are the same where it has the limit.
+const (
+	DefaultMaxSeries  = 500
+	DefaultMaxEntries = 5000
+	DefaultMaxSteps   = 11000
+	DefaultMaxSamples = 5_000_000
+)
+
+// ErrLimit is when a query asks for more than it may. The request is at fault.
+var ErrLimit = errors.New("query limit")
+
+// PipelineError is when a metric query meets a line that a stage cannot handle.
+type PipelineError struct{ Kind, Series, Details string }
+
+func (e *PipelineError) Error() string {
+	return fmt.Sprintf("pipeline error: '%s' for series: '%s'.\n"+
+		"Use a label filter to intentionally skip this error. (e.g | __error__!=\"%s\").\n"+
+		"To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"+
+		"The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
+		e.Kind, e.Series, e.Kind)
+}
+
+// Options configure an Engine. Zero limits take the defaults.
+type Options struct {
+	Store      store.Scanner
+	MaxSeries  int          // series of one metric query
+	MaxEntries int          // lines of one log query
+	MaxSteps   int          // points of one series
+	MaxSamples int          // values that quantile and the like may keep
+	Budget     store.Budget // of each scan; a used-up budget gives a partial answer
+}
+
+// Engine answers LogQL queries. It keeps no state and may be used concurrently.
+type Engine struct{ o Options }
+
+// New returns an engine over a store.
+func New(o Options) (*Engine, error) {
+	if o.Store == nil {
+		return nil, errors.New("logql: Options.Store is needed")
+	}
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&o.MaxSeries, DefaultMaxSeries)
+	def(&o.MaxEntries, DefaultMaxEntries)
+	def(&o.MaxSteps, DefaultMaxSteps)
+	def(&o.MaxSamples, DefaultMaxSamples)
+	return &Engine{o: o}, nil
+}
+
+// MaxEntries is the largest Request.Limit.
+func (e *Engine) MaxEntries() int { return e.o.MaxEntries }
+
+// Request asks a query over a time range.
+type Request struct {
+	Query string
+	// Log queries return lines in [Start, End). Metric queries are evaluated at
+	// Start, Start+Step, … up to End inclusive.
+	Start, End time.Time
+	Step       time.Duration
+	// Interval, for log queries, leaves out lines closer than this to the one
+	// before.
+	Interval time.Duration
+	Limit    int  // lines; 0 is MaxEntries
+	Forward  bool // oldest first; default newest first
+}
+
+// Range answers a query over a time range.
+func (e *Engine) Range(ctx context.Context, scope model.Scope, r Request) (Result, error) {
+	expr, err := Parse(r.Query)
+	if err != nil {
+		return Result{}, err
+	}
+	if l, ok := expr.(*LogExpr); ok {
+		return e.logs(ctx, scope, l, r)
+	}
+	g := grid{start: r.Start.UnixNano(), end: r.End.UnixNano(), step: int64(r.Step)}
+	if g.step <= 0 {
+		return Result{}, fmt.Errorf("%w: step must be longer than 0", ErrLimit)
+	}
+	if g.end < g.start {
+		return Result{}, fmt.Errorf("%w: end is before start", ErrLimit)
+	}
+	if g.steps() > e.o.MaxSteps {
+		return Result{}, fmt.Errorf("%w: exceeded maximum resolution of %d points per time series. Try increasing the value of the step parameter", ErrLimit, e.o.MaxSteps)
+	}
+	return e.metric(ctx, scope, expr, g, false)
+}
+
+// Instant answers a metric query at one time. A log query is an error, as it is
+// in Loki: IsLog tells.
+func (e *Engine) Instant(ctx context.Context, scope model.Scope, query string, at time.Time) (Result, error) {
+	expr, err := Parse(query)
+	if err != nil {
+		return Result{}, err
+	}
+	if _, ok := expr.(*LogExpr); ok {
+		return Result{}, fmt.Errorf("%w: log queries are not supported as an instant query type, please change your query to a range query type", ErrLimit)
+	}
+	t := at.UnixNano()
+	return e.metric(ctx, scope, expr, grid{start: t, end: t}, true)
+}
+
+func (e *Engine) metric(ctx context.Context, scope model.Scope, expr Expr, g grid, instant bool) (Result, error) {
+	ev := &evaluator{e: e, ctx: ctx, scope: scope, grid: g}
+	ev.res.Start, ev.res.Step = g.start, g.step
+	v, err := ev.eval(expr)
+	res := &ev.res
+	if err != nil {
+		return *res, e.wrap(err)
+	}
+	switch {
+	case v.scalar && instant:
+		res.Kind, res.Scalar = Scalar, v.num
+		return *res, nil
+	case v.scalar:
+		v = ev.vector(v.num)
+	}
+	res.Kind = Matrix
+	if instant {
+		res.Kind = Vector
+	}
+	res.Series = compact(v.series)
+	if len(res.Series) > e.o.MaxSeries {
+		return *res, e.wrap(&plan.SeriesLimitError{Limit: e.o.MaxSeries})
+	}
+	if !v.ordered {
+		sortSeries(res.Series)
+	}
+	return *res, nil
+}
+
+// wrap gives limit errors Loki's words.
+func (e *Engine) wrap(err error) error {
+	var sl *plan.SeriesLimitError
+	if errors.As(err, &sl) {
+		return fmt.Errorf("%w: maximum of series (%d) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()", ErrLimit, sl.Limit)
+	}
+	if errors.Is(err, plan.ErrSampleLimit) {
+		return fmt.Errorf("%w: %w", ErrLimit, err)
+	}
+	return err
+}
+
+// schema reads which label columns exist.
+func (e *Engine) schema(ctx context.Context, scope model.Scope, from, to int64) (*schema, error) {
+	cols, err := e.o.Store.Columns(ctx, scope, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("list columns: %w", err)
+	}
+	return newSchema(cols), nil
+}

@@ -1,0 +1,363 @@
+package logql
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+)
+
+// errSample is the value of __error__ when an unwrapped label is no number.
+const errSample = "SampleExtractionErr"
+
+// grid are the evaluation times: start, start+step, … up to end.
+type grid struct{ start, end, step int64 }
+
+func (g grid) steps() int {
+	if g.step <= 0 {
+		return 1
+	}
+	return int((g.end-g.start)/g.step) + 1
+}
+
+// rangePlan is how a range aggregation is executed.
+type rangePlan struct {
+	agg   *RangeAgg
+	op    plan.Op
+	names []string // labels of the groups; nil with all set means every label
+	all   bool
+	drop  []string // of all: labels left out
+}
+
+// opOf maps a range function to the executor's operation.
+func opOf(a *RangeAgg) plan.Op {
+	switch a.Op {
+	case "bytes_rate", "bytes_over_time":
+		return plan.Bytes
+	case "rate":
+		if a.Unwrap != nil {
+			return plan.Sum
+		}
+		return plan.Count
+	case "sum_over_time":
+		return plan.Sum
+	case "avg_over_time":
+		return plan.Avg
+	case "min_over_time":
+		return plan.Min
+	case "max_over_time":
+		return plan.Max
+	case "stdvar_over_time":
+		return plan.Stdvar
+	case "stddev_over_time":
+		return plan.Stddev
+	case "first_over_time":
+		return plan.First
+	case "last_over_time":
+		return plan.Last
+	case "quantile_over_time":
+		return plan.Quantile
+	case "rate_counter":
+		return plan.Increase
+	}
+	return plan.Count
+}
+
+func perSecond(op string) bool { return op == "rate" || op == "bytes_rate" || op == "rate_counter" }
+
+// planRange decides the labels of the groups. outer is the by(…) of a sum around
+// it, which makes the series of the range aggregation itself unnecessary.
+func planRange(a *RangeAgg, outer *Grouping) rangePlan {
+	p := rangePlan{agg: a, op: opOf(a), all: true}
+	g := a.Grouping
+	if g == nil {
+		g = outer
+	}
+	switch {
+	case a.Op == "absent_over_time":
+		p.all = false
+	case g != nil && !g.Without:
+		p.all, p.names = false, g.Labels
+	case g != nil:
+		p.drop = g.Labels
+	}
+	if a.Unwrap != nil {
+		p.drop = append(slices.Clone(p.drop), a.Unwrap.Label)
+	}
+	return p
+}
+
+// need are the labels that the pipeline must know; nil when all.
+func (p rangePlan) need() *nameSet {
+	if p.all {
+		return nil
+	}
+	set := newNameSet(p.names...)
+	for _, s := range p.agg.Log.Stages {
+		if !needs(s, set) {
+			return nil
+		}
+	}
+	if u := p.agg.Unwrap; u != nil {
+		set.add(u.Label)
+		for _, f := range u.Filter {
+			needs(f, set)
+		}
+	}
+	return set
+}
+
+// rangeAgg executes a range aggregation.
+func (ev *evaluator) rangeAgg(p rangePlan) ([]Series, error) {
+	a, g := p.agg, ev.grid
+	off := int64(a.Offset)
+	from, to := g.start-off-int64(a.Range)+1, g.end-off+1
+	sch, err := ev.e.schema(ev.ctx, ev.scope, from, to)
+	if err != nil {
+		return nil, err
+	}
+	c := compile(a.Log, sch)
+	c.scan.From, c.scan.To, c.scan.Budget = from, to, ev.e.o.Budget
+	agg := plan.Aggregate{
+		Time: 0, Op: p.op, Start: g.start - off, End: g.end - off, Step: g.step, Range: int64(a.Range),
+		SeriesLimit: ev.e.o.MaxSeries, SampleLimit: ev.e.o.MaxSamples,
+	}
+	if a.Param != nil {
+		agg.Param = *a.Param
+	}
+	var stages []plan.Stage
+	var labelsOf func(key []store.Value) labels.Labels
+	if len(c.stages) == 0 && a.Unwrap == nil {
+		labelsOf = columnKeys(p, c, &agg)
+	} else {
+		d := newDerive(p, c)
+		stages = []plan.Stage{d}
+		agg.Keys, agg.Value = []int{d.keyCol}, d.valueCol
+		labelsOf = d.labelsOf
+	}
+	r, err := plan.RunAggregate(ev.ctx, ev.e.o.Store, ev.scope, c.scan, stages, agg)
+	ev.res.add(r.Stats, r.Partial)
+	if err != nil {
+		return nil, err
+	}
+	series := merge(r.Groups, labelsOf)
+	if perSecond(a.Op) {
+		secs := a.Range.Seconds()
+		for _, s := range series {
+			for i, v := range s.Values {
+				if !plan.IsAbsent(v) {
+					s.Values[i] = v / secs
+				}
+			}
+		}
+	}
+	return series, nil
+}
+
+// merge makes series of groups. Groups with equal labels (a null and an empty
+// value, say) become one; that happens only with counts, which add up.
+func merge(groups []plan.Group, labelsOf func([]store.Value) labels.Labels) []Series {
+	at := map[string]int{}
+	out := []Series{}
+	for _, g := range groups {
+		ls := labelsOf(g.Key)
+		key := ls.String()
+		i, ok := at[key]
+		if !ok {
+			at[key] = len(out)
+			out = append(out, Series{Labels: ls, Values: g.Values})
+			continue
+		}
+		for k, v := range g.Values {
+			switch have := out[i].Values[k]; {
+			case plan.IsAbsent(v):
+			case plan.IsAbsent(have):
+				out[i].Values[k] = v
+			default:
+				out[i].Values[k] = have + v
+			}
+		}
+	}
+	return out
+}
+
+// columnKeys groups by stored columns only: nothing is done per row.
+func columnKeys(p rangePlan, c *compiled, agg *plan.Aggregate) func([]store.Value) labels.Labels {
+	if p.op == plan.Bytes {
+		agg.Value = c.column(store.Col(store.ColBody))
+	}
+	if p.all {
+		for _, ref := range allColumns {
+			agg.Keys = append(agg.Keys, c.column(ref))
+		}
+		src := &rowSource{streams: map[string]labels.Labels{}, resources: map[string][]lineLabel{}}
+		return func(key []store.Value) labels.Labels {
+			var b lineLabels
+			src.fillAll(key, &b)
+			return b.labels(func(l lineLabel) bool { return !slices.Contains(p.drop, l.name) })
+		}
+	}
+	var names []string
+	var refs []store.ColumnRef
+	for _, n := range slices.Compact(slices.Sorted(slices.Values(p.names))) {
+		for _, ref := range c.schema.candidates(n) {
+			agg.Keys = append(agg.Keys, c.column(ref))
+			names, refs = append(names, n), append(refs, ref)
+		}
+	}
+	return func(key []store.Value) labels.Labels {
+		var b lineLabels
+		for i, v := range key {
+			if b.index(names[i]) < 0 {
+				b.addBase(names[i], render(refs[i], v), catMeta)
+			}
+		}
+		return b.labels(nil)
+	}
+}
+
+// derive runs a pipeline over each row of a frame and appends two columns: the
+// key of the row's group and, when asked for, its value.
+type derive struct {
+	p        rangePlan
+	c        *compiled
+	src      *rowSource
+	body     int
+	keyCol   int
+	valueCol int
+
+	b      lineLabels
+	ids    map[string]uint32
+	dict   []string
+	groups map[string]labels.Labels
+	key    []byte
+
+	codes  []uint32
+	floats []float64
+	texts  []string
+	sel    []int32
+}
+
+func newDerive(p rangePlan, c *compiled) *derive {
+	d := &derive{p: p, c: c, ids: map[string]uint32{}, groups: map[string]labels.Labels{}}
+	d.body = c.column(store.Col(store.ColBody))
+	d.src = newRowSource(p.need(), c.schema, c.column)
+	d.keyCol = len(c.scan.Columns)
+	d.valueCol = d.keyCol + 1
+	return d
+}
+
+func (d *derive) labelsOf(key []store.Value) labels.Labels { return d.groups[key[0].Str] }
+
+// Apply implements plan.Stage.
+func (d *derive) Apply(f *plan.Frame) error {
+	d.codes = slices.Grow(d.codes[:0], f.N)[:f.N]
+	d.sel = d.sel[:0]
+	value := store.Vec{}
+	switch {
+	case d.p.agg.Unwrap != nil:
+		d.floats = slices.Grow(d.floats[:0], f.N)[:f.N]
+		value = store.Vec{Kind: store.KindFloat, Floats: d.floats}
+	case d.p.op == plan.Bytes:
+		d.texts = slices.Grow(d.texts[:0], f.N)[:f.N]
+		value = store.Vec{Kind: store.KindString, Strs: d.texts}
+	}
+	ts := f.Cols[0].Ints
+	for i := range f.Rows() {
+		r := f.Row(i)
+		d.src.fill(f, r, ts[r], f.Cols[d.body].Str(r), &d.b)
+		if !d.c.run(&d.b) {
+			continue
+		}
+		if u := d.p.agg.Unwrap; u != nil {
+			v, ok := u.sample(&d.b)
+			if !ok {
+				continue
+			}
+			d.floats[r] = v
+		}
+		if d.b.err != "" {
+			return &PipelineError{Kind: d.b.err, Series: d.b.labels(nil).String(), Details: d.b.details}
+		}
+		if d.texts != nil {
+			d.texts[r] = d.b.line
+		}
+		d.codes[r] = d.group()
+		d.sel = append(d.sel, int32(r))
+	}
+	f.Sel = d.sel
+	f.Cols = append(f.Cols, store.Vec{Kind: store.KindString, Codes: d.codes, Dict: d.dict}, value)
+	return nil
+}
+
+// group interns the labels of the current line that make its group.
+func (d *derive) group() uint32 {
+	d.key = d.key[:0]
+	if d.p.all {
+		d.b.sort()
+	}
+	put := func(name, value string) {
+		d.key = binary.AppendUvarint(d.key, uint64(len(name)))
+		d.key = append(d.key, name...)
+		d.key = binary.AppendUvarint(d.key, uint64(len(value)))
+		d.key = append(d.key, value...)
+	}
+	if d.p.all {
+		for _, l := range d.b.list {
+			if !slices.Contains(d.p.drop, l.name) {
+				put(l.name, l.value)
+			}
+		}
+	} else {
+		for _, n := range d.p.names {
+			put(n, d.b.value(n))
+		}
+	}
+	if id, ok := d.ids[string(d.key)]; ok {
+		return id
+	}
+	id := uint32(len(d.dict))
+	key := string(d.key)
+	d.ids[key] = id
+	d.dict = append(d.dict, key)
+	d.groups[key] = d.b.labels(func(l lineLabel) bool {
+		if d.p.all {
+			return !slices.Contains(d.p.drop, l.name)
+		}
+		return slices.Contains(d.p.names, l.name)
+	})
+	return id
+}
+
+// sample reads the unwrapped value. A line without the label has no sample; one
+// whose label is no number is an error, unless a filter behind unwrap takes it.
+func (u *Unwrap) sample(b *lineLabels) (float64, bool) {
+	text, ok := b.get(u.Label)
+	if !ok {
+		return 0, false
+	}
+	var v float64
+	var err error
+	switch u.Conv {
+	case "duration", "duration_seconds":
+		v, err = durationSeconds(text)
+	case "bytes":
+		v, err = parseBytes(text)
+	default:
+		v, err = strconv.ParseFloat(strings.TrimSpace(text), 64)
+	}
+	if err != nil && b.err == "" {
+		b.setError(errSample, err.Error())
+	}
+	for _, f := range u.Filter {
+		if !evalLabelExpr(f.Expr, b) {
+			return 0, false
+		}
+	}
+	return v, true
+}

@@ -1,0 +1,291 @@
+package logql
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"hinomi/internal/model"
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store/storetest"
+)
+
+// A script has blocks. Times are offsets from scriptZero.
+//
+//	clear
+//	load {service_name="a"}            one stream of Loki's push, then its lines:
+//	  10s "text" key="metadata"
+//	otlp service.name="a" other="b"    one resource, then its records:
+//	  10s "text" @severity=ERROR @trace_id=0af7… http.method="GET"
+//	eval instant at 5m QUERY           then {labels} value
+//	eval range 0s 5m 1m QUERY          then {labels} v v _ v   (_ is no value)
+//	eval logs 0s 10m [limit N] [forward] QUERY   then TIME {all labels} text
+//	eval fail QUERY                    then a part of the error
+//
+// An expected label value of * matches any. detected_level="unknown" is left out
+// of what is compared: every line of a push without a level has it.
+var scriptZero = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.test")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			newScript(t).run(f, string(text))
+		})
+	}
+}
+
+type script struct {
+	t     *testing.T
+	store *storetest.Memory
+	eng   *Engine
+	evals int
+}
+
+func newScript(t *testing.T) *script {
+	s := &script{t: t}
+	s.reset()
+	return s
+}
+
+func (s *script) reset() {
+	s.store = storetest.New()
+	s.store.UnitRows = 3
+	var err error
+	if s.eng, err = New(Options{Store: s.store, MaxSeries: 20}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+type block struct {
+	head string
+	body []string
+	at   string
+}
+
+func (s *script) run(name, text string) {
+	var blocks []block
+	for i, line := range strings.Split(text, "\n") {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "" || strings.HasPrefix(trimmed, "#"):
+		case line[0] != ' ' && line[0] != '\t':
+			blocks = append(blocks, block{head: trimmed, at: fmt.Sprintf("%s:%d", name, i+1)})
+		default:
+			b := &blocks[len(blocks)-1]
+			b.body = append(b.body, trimmed)
+		}
+	}
+	for _, b := range blocks {
+		if err := s.block(b); err != nil {
+			s.t.Errorf("%s: %s\n%v", b.at, b.head, err)
+		}
+	}
+	s.t.Logf("%d evaluations", s.evals)
+}
+
+func (s *script) block(b block) error {
+	word, rest, _ := strings.Cut(b.head, " ")
+	switch word {
+	case "clear":
+		s.reset()
+		return nil
+	case "load":
+		ls := ParseStream(rest)
+		return s.load(b.body, func(m pcommon.Map) { ls.Range(func(l labels.Label) { m.PutStr(l.Name, l.Value) }) }, "loki")
+	case "otlp":
+		return s.load(b.body, func(m pcommon.Map) { eachPair(rest, m.PutStr) }, "go.logger")
+	case "eval":
+		s.evals++
+		return s.eval(rest, b.body)
+	}
+	return fmt.Errorf("unknown command %q", word)
+}
+
+var pairRe = regexp.MustCompile(`([@\w.]+)=("(?:[^"\\]|\\.)*"|\S+)`)
+
+func eachPair(text string, fn func(k, v string)) {
+	for _, m := range pairRe.FindAllStringSubmatch(text, -1) {
+		v := m[2]
+		if u, err := strconv.Unquote(v); err == nil {
+			v = u
+		}
+		fn(m[1], v)
+	}
+}
+
+func (s *script) load(lines []string, resource func(pcommon.Map), scope string) error {
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	resource(rl.Resource().Attributes())
+	sl := rl.ScopeLogs().AppendEmpty()
+	sl.Scope().SetName(scope)
+	for _, line := range lines {
+		at, rest, _ := strings.Cut(line, " ")
+		d, err := time.ParseDuration(at)
+		if err != nil {
+			return err
+		}
+		quoted, err := strconv.QuotedPrefix(rest)
+		if err != nil {
+			return fmt.Errorf("%s: %w", rest, err)
+		}
+		body, _ := strconv.Unquote(quoted)
+		lr := sl.LogRecords().AppendEmpty()
+		lr.SetTimestamp(pcommon.NewTimestampFromTime(scriptZero.Add(d)))
+		lr.Body().SetStr(body)
+		eachPair(rest[len(quoted):], func(k, v string) {
+			switch k {
+			case "@severity":
+				lr.SetSeverityText(v)
+				lr.SetSeverityNumber(map[string]plog.SeverityNumber{"INFO": 9, "WARN": 13, "ERROR": 17}[v])
+			case "@trace_id":
+				var id [16]byte
+				b, _ := hex.DecodeString(v)
+				copy(id[:], b)
+				lr.SetTraceID(id)
+			default:
+				if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+					lr.Attributes().PutInt(k, n)
+					return
+				}
+				lr.Attributes().PutStr(k, v)
+			}
+		})
+	}
+	_, err := s.store.AppendLogs(context.Background(), model.ScopeAll(), ld)
+	return err
+}
+
+func (s *script) eval(rest string, want []string) error {
+	kind, rest, _ := strings.Cut(rest, " ")
+	word := func() string {
+		w, r, _ := strings.Cut(rest, " ")
+		rest = r
+		return w
+	}
+	at := func() time.Time {
+		d, err := time.ParseDuration(word())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return scriptZero.Add(d)
+	}
+	var res Result
+	var err error
+	ctx, all := context.Background(), model.ScopeAll()
+	switch kind {
+	case "instant":
+		word()
+		t := at()
+		res, err = s.eng.Instant(ctx, all, rest, t)
+	case "range":
+		r := Request{Start: at(), End: at()}
+		r.Step = at().Sub(scriptZero)
+		r.Query = rest
+		res, err = s.eng.Range(ctx, all, r)
+	case "logs":
+		r := Request{Start: at(), End: at()}
+		for {
+			if strings.HasPrefix(rest, "limit ") {
+				word()
+				r.Limit, _ = strconv.Atoi(word())
+			} else if strings.HasPrefix(rest, "forward ") {
+				word()
+				r.Forward = true
+			} else {
+				break
+			}
+		}
+		r.Query = rest
+		res, err = s.eng.Range(ctx, all, r)
+	case "fail":
+		res, err = s.eng.Range(ctx, all, Request{Query: rest, Start: scriptZero, End: scriptZero.Add(time.Hour), Step: time.Minute})
+		if err == nil {
+			return fmt.Errorf("no error, got %v", res)
+		}
+		if got := err.Error(); !strings.Contains(got, strings.Join(want, "\n")) {
+			return fmt.Errorf("error %q lacks %q", got, want)
+		}
+		return nil
+	default:
+		return fmt.Errorf("unknown eval %q", kind)
+	}
+	if err != nil {
+		return err
+	}
+	got := renderResult(res)
+	if len(got) != len(want) {
+		return fmt.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	for i := range got {
+		if !sameLine(got[i], want[i]) {
+			return fmt.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		}
+	}
+	return nil
+}
+
+func sameLine(got, want string) bool {
+	re := strings.ReplaceAll(regexp.QuoteMeta(want), `"\*"`, `"(?:[^"\\]|\\.)*"`)
+	return regexp.MustCompile("^" + re + "$").MatchString(got)
+}
+
+func renderResult(r Result) []string {
+	var out []string
+	switch r.Kind {
+	case Scalar:
+		return []string{formatNumber(r.Scalar)}
+	case Streams:
+		type line struct {
+			ts   int64
+			text string
+		}
+		for _, s := range r.Streams {
+			for _, e := range s.Entries {
+				b := labels.NewBuilder(s.Labels)
+				e.Metadata.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+				e.Parsed.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+				out = append(out, fmt.Sprintf("%v %s %s", time.Duration(e.Ts-scriptZero.UnixNano()), known(b.Labels()), e.Line))
+			}
+		}
+		return out
+	}
+	for _, s := range r.Series {
+		vals := make([]string, len(s.Values))
+		for i, v := range s.Values {
+			vals[i] = formatNumber(math.Round(v*1e6) / 1e6)
+			if plan.IsAbsent(v) {
+				vals[i] = "_"
+			}
+		}
+		out = append(out, known(s.Labels).String()+" "+strings.Join(vals, " "))
+	}
+	return out
+}
+
+func known(ls labels.Labels) labels.Labels {
+	if ls.Get("detected_level") == "unknown" {
+		return labels.NewBuilder(ls).Del("detected_level").Labels()
+	}
+	return ls
+}

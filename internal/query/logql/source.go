@@ -1,0 +1,327 @@
+package logql
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/buger/jsonparser"
+	"github.com/prometheus/prometheus/model/labels"
+	promparser "github.com/prometheus/prometheus/promql/parser"
+
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+)
+
+// pushScope is the instrumentation scope of records that came through Loki's
+// push. It only marks them and is no label.
+const pushScope = "loki"
+
+// intrinsicLabels are the labels that structured metadata has for every record,
+// as Loki's OTLP intake makes them.
+var intrinsicLabels = map[string]store.ColumnRef{
+	"trace_id":        store.Col(store.ColTraceID),
+	"span_id":         store.Col(store.ColSpanID),
+	"severity_text":   store.Col(store.ColSevText),
+	"severity_number": store.Col(store.ColSeverity),
+	"detected_level":  store.Col(store.ColLevel),
+	"scope_name":      {Scope: store.Instrumentation, Name: "name"},
+	"scope_version":   {Scope: store.Instrumentation, Name: "version"},
+}
+
+// allColumns hold everything that becomes a label of a row, by precedence.
+var allColumns = []store.ColumnRef{
+	store.Col(store.ColStream), store.Col(store.ColAttrs), store.Col(store.ColTraceID), store.Col(store.ColSpanID),
+	store.Col(store.ColSevText), store.Col(store.ColSeverity), store.Col(store.ColLevel), store.Col(store.ColScopeInf),
+	store.Col(store.ColResource),
+}
+
+// schema resolves label names to the columns that can hold them.
+type schema struct{ byName map[string][]store.ColumnRef }
+
+func newSchema(cols []store.ColumnInfo) *schema {
+	s := &schema{byName: map[string][]store.ColumnRef{}}
+	for _, scope := range []store.ColumnScope{store.Attr, store.Instrumentation, store.Resource} {
+		for _, c := range cols {
+			if c.Ref.Scope != scope || scope == store.Instrumentation && (c.Ref.Name == "name" || c.Ref.Name == "version") {
+				continue
+			}
+			n := sanitize(c.Ref.Name)
+			s.byName[n] = append(s.byName[n], c.Ref)
+		}
+	}
+	return s
+}
+
+// candidates are the columns of a label, the one that wins first.
+func (s *schema) candidates(name string) []store.ColumnRef {
+	out := []store.ColumnRef{{Scope: store.Stream, Name: name}}
+	rest := s.byName[name]
+	if in, ok := intrinsicLabels[name]; ok {
+		n := 0
+		for n < len(rest) && rest[n].Scope == store.Attr {
+			n++
+		}
+		rest = slices.Insert(slices.Clone(rest), n, in)
+	}
+	return append(out, rest...)
+}
+
+// render writes a column's value as its label shows it; "" is no label.
+func render(c store.ColumnRef, v store.Value) string {
+	if c.Scope == store.Instrumentation && c.Name == "name" && v.Str == pushScope {
+		return ""
+	}
+	if c.Scope == store.Intrinsic {
+		switch c.Name {
+		case store.ColTraceID, store.ColSpanID:
+			return hex.EncodeToString([]byte(v.Str))
+		case store.ColSeverity:
+			if v.Int == 0 {
+				return ""
+			}
+		}
+	}
+	return v.String()
+}
+
+// absent is the predicate that a column gives no label.
+func absent(c store.ColumnRef) store.Pred {
+	if c == store.Col(store.ColSeverity) {
+		return store.Not{P: store.Cmp{Col: c, Op: store.Gt, Val: store.Int(0)}}
+	}
+	return store.TextEq{Col: c, Text: ""}
+}
+
+// present is the predicate that column c has a value that m matches; m does not
+// match "". False when it cannot be pushed down.
+func present(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
+	hexed := c == store.Col(store.ColTraceID) || c == store.Col(store.ColSpanID)
+	switch {
+	case m.Type == labels.MatchEqual && hexed:
+		b, err := hex.DecodeString(m.Value)
+		if err != nil || strings.ToLower(m.Value) != m.Value {
+			return store.Or{}, true // matches nothing
+		}
+		return store.Cmp{Col: c, Op: store.Eq, Val: store.Bytes(b)}, true
+	case m.Type == labels.MatchEqual:
+		return store.TextEq{Col: c, Text: m.Value}, true
+	case hexed:
+		return nil, false
+	}
+	re, err := regexp.Compile("^(?s:" + m.Value + ")$")
+	if err != nil {
+		return nil, false
+	}
+	match := store.Pred(store.Match{Col: c, Re: re})
+	if m.Matches("") || re.MatchString("") {
+		match = store.And{store.Not{P: absent(c)}, match}
+	}
+	return match, true
+}
+
+// push turns a matcher over a label into a predicate over its columns.
+func (s *schema) push(m *labels.Matcher, cols []store.ColumnRef) (store.Pred, bool) {
+	if m.Type == labels.MatchNotEqual || m.Type == labels.MatchNotRegexp {
+		inv, err := m.Inverse()
+		if err != nil {
+			return nil, false
+		}
+		p, ok := s.push(inv, cols)
+		return store.Not{P: p}, ok
+	}
+	var or store.Or
+	var before store.And
+	for _, c := range cols {
+		if m.Type != labels.MatchEqual || m.Value != "" {
+			p, ok := present(c, m)
+			if !ok {
+				return nil, false
+			}
+			if len(before) > 0 {
+				p = append(slices.Clone(before), p)
+			}
+			or = append(or, p)
+		}
+		before = append(before, absent(c))
+	}
+	if m.Matches("") {
+		if len(before) == 1 {
+			or = append(or, before[0])
+		} else {
+			or = append(or, before)
+		}
+	}
+	if len(or) == 1 {
+		return or[0], true
+	}
+	return or, true
+}
+
+// rowSource fills lineLabels from the columns of a frame.
+type rowSource struct {
+	need  *nameSet
+	cols  []int // of the frame, parallel to refs
+	refs  []store.ColumnRef
+	names []string // label per ref when need is set
+
+	streams   map[string]labels.Labels
+	resources map[string][]lineLabel
+}
+
+// newRowSource decides which columns must be read; add returns the index of a
+// column in the scan.
+func newRowSource(need *nameSet, s *schema, add func(store.ColumnRef) int) *rowSource {
+	src := &rowSource{need: need, streams: map[string]labels.Labels{}, resources: map[string][]lineLabel{}}
+	if need == nil {
+		src.refs = allColumns
+		for _, c := range allColumns {
+			src.cols = append(src.cols, add(c))
+		}
+		return src
+	}
+	for name := range need.m {
+		for _, c := range s.candidates(name) {
+			src.refs = append(src.refs, c)
+			src.cols = append(src.cols, add(c))
+			src.names = append(src.names, name)
+		}
+	}
+	return src
+}
+
+func categoryOf(c store.ColumnRef) category {
+	if c.Scope == store.Stream {
+		return catStream
+	}
+	return catMeta
+}
+
+// fill resets b to one row.
+func (src *rowSource) fill(f *plan.Frame, row int, ts int64, line string, b *lineLabels) {
+	b.reset(ts, line)
+	b.need = src.need
+	if src.need != nil {
+		for i, c := range src.refs {
+			v := f.Cols[src.cols[i]].Value(row)
+			switch {
+			case v.Kind == store.KindNull:
+			case c.Scope == store.Resource || c.Scope == store.Instrumentation:
+				src.addOnce(b, lineLabel{name: src.names[i], value: render(c, v)})
+			default:
+				b.addBase(src.names[i], render(c, v), categoryOf(c))
+			}
+		}
+		return
+	}
+	vals := make([]store.Value, len(src.refs))
+	for i, col := range src.cols {
+		vals[i] = f.Cols[col].Value(row)
+	}
+	src.fillAll(vals, b)
+}
+
+// fillAll adds all labels from the values of allColumns.
+func (src *rowSource) fillAll(vals []store.Value, b *lineLabels) {
+	src.stream(vals[0].Str).Range(func(l labels.Label) { b.addBase(l.Name, l.Value, catStream) })
+	addObject(b, vals[1].Str)
+	b.addBase("trace_id", render(allColumns[2], vals[2]), catMeta)
+	b.addBase("span_id", render(allColumns[3], vals[3]), catMeta)
+	b.addBase("severity_text", vals[4].Str, catMeta)
+	b.addBase("severity_number", render(allColumns[5], vals[5]), catMeta)
+	b.addBase("detected_level", vals[6].Str, catMeta)
+	for _, l := range src.cached(vals[7].Str, scopeLabels) {
+		src.addOnce(b, l)
+	}
+	for _, l := range src.cached(vals[8].Str, objectLabels) {
+		src.addOnce(b, l)
+	}
+}
+
+// addOnce adds resource and scope metadata unless the name is taken: a resource
+// attribute that is a stream label is not repeated as x_extracted.
+func (src *rowSource) addOnce(b *lineLabels, l lineLabel) {
+	if b.index(l.name) < 0 {
+		b.addBase(l.name, l.value, catMeta)
+	}
+}
+
+// maxCached bounds the memory of parsed streams and resources.
+const maxCached = 10000
+
+func (src *rowSource) stream(text string) labels.Labels {
+	if ls, ok := src.streams[text]; ok {
+		return ls
+	}
+	ls := ParseStream(text)
+	if len(src.streams) < maxCached {
+		src.streams[strings.Clone(text)] = ls
+	}
+	return ls
+}
+
+func (src *rowSource) cached(text string, parse func(string) []lineLabel) []lineLabel {
+	if ls, ok := src.resources[text]; ok {
+		return ls
+	}
+	ls := parse(strings.Clone(text))
+	if len(src.resources) < maxCached {
+		src.resources[strings.Clone(text)] = ls
+	}
+	return ls
+}
+
+// ParseStream reads the text of store.ColStream.
+func ParseStream(text string) labels.Labels {
+	if text == "" || text == "{}" {
+		return labels.EmptyLabels()
+	}
+	ls, err := promparser.NewParser(promparser.Options{}).ParseMetric(text)
+	if err != nil {
+		return labels.EmptyLabels()
+	}
+	return ls
+}
+
+// addObject adds the members of a JSON object of attributes as metadata.
+func addObject(b *lineLabels, text string) {
+	if text == "" || text == "{}" {
+		return
+	}
+	eachMember(text, func(k, v string) { b.addBase(k, v, catMeta) })
+}
+
+// eachMember calls fn with the sanitised key and the text of every member.
+func eachMember(text string, fn func(k, v string)) {
+	_ = jsonparser.ObjectEach([]byte(text), func(k, v []byte, t jsonparser.ValueType, _ int) error {
+		fn(sanitize(string(k)), jsonText(v, t))
+		return nil
+	})
+}
+
+func objectLabels(text string) []lineLabel {
+	var out []lineLabel
+	if text == "" {
+		return nil
+	}
+	eachMember(text, func(k, v string) { out = append(out, lineLabel{name: k, value: v, cat: catMeta}) })
+	slices.SortStableFunc(out, func(a, b lineLabel) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+func scopeLabels(text string) []lineLabel {
+	var inf struct {
+		Name, Version string
+		Attributes    json.RawMessage
+	}
+	if text == "" || json.Unmarshal([]byte(text), &inf) != nil {
+		return nil
+	}
+	if inf.Name == pushScope {
+		inf.Name = ""
+	}
+	out := []lineLabel{{name: "scope_name", value: inf.Name}, {name: "scope_version", value: inf.Version}}
+	return append(out, objectLabels(string(inf.Attributes))...)
+}

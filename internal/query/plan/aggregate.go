@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"context"
+	"math"
+
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+)
+
+// Op is what an aggregation computes for each group and window.
+type Op uint8
+
+// Operations. Count and Bytes count rows and the bytes of a text column; the
+// others read a Float column.
+const (
+	Count Op = iota
+	Bytes
+	Sum
+	Avg
+	Min
+	Max
+	Stdvar
+	Stddev
+	First
+	Last
+	Quantile
+	Increase // of a counter, resets compensated
+)
+
+// Aggregate groups rows by key columns and folds the rows of each window.
+// Window k is (Start+k·Step-Range, Start+k·Step], for every k with
+// Start+k·Step <= End. Step may be 0 when Start equals End.
+type Aggregate struct {
+	Keys        []int // columns of the frame; none is one group
+	Time        int   // column with the rows' time
+	Value       int   // column that Op reads; ignored by Count
+	Op          Op
+	Param       float64 // the quantile
+	Start, End  int64
+	Step, Range int64
+	SeriesLimit int // 0 is no limit
+	SampleLimit int // bounds the values kept by Quantile, First, Last and Increase; 0 is no limit
+}
+
+// Steps is the number of windows.
+func (a Aggregate) Steps() int {
+	if a.Step <= 0 || a.End < a.Start {
+		return 1
+	}
+	return int((a.End-a.Start)/a.Step) + 1
+}
+
+// Group is one series of the result: its key and a value per window, Absent
+// where no row fell into it.
+type Group struct {
+	Key    []store.Value
+	Values []float64
+}
+
+// absentBits is a NaN that no arithmetic makes.
+const absentBits = 0x7ff4_0000_0000_0bad
+
+// Absent is the value of a window without rows. Compare with IsAbsent.
+func Absent() float64 { return math.Float64frombits(absentBits) }
+
+// IsAbsent tells whether v is Absent.
+func IsAbsent(v float64) bool { return math.Float64bits(v) == absentBits }
+
+// Result is what an aggregation found.
+type Result struct {
+	Groups  []Group
+	Stats   store.ScanStats
+	Partial bool // the budget ended the scan early
+}
+
+// RunAggregate executes scan, stages and aggregation. Statistics come with
+// every error too.
+func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, stages []Stage, a Aggregate) (Result, error) {
+	g := newGrouper(a.Keys, a.SeriesLimit)
+	acc := newAccumulator(a)
+	var res Result
+	var err error
+	res.Stats, res.Partial, err = run(ctx, src, scope, s, nil, stages, func(f *Frame) error {
+		ids, err := g.assign(f)
+		if err != nil {
+			return err
+		}
+		acc.reserve(len(g.groups))
+		return acc.add(f, ids)
+	})
+	if err != nil {
+		return res, err
+	}
+	for i, key := range g.groups {
+		res.Groups = append(res.Groups, Group{Key: key, Values: acc.values(i)})
+	}
+	return res, nil
+}
+
+// windows returns the first and last window that contain time ts; first > last
+// when none does.
+func (a Aggregate) windows(ts int64) (first, last int) {
+	if a.Step <= 0 || a.End <= a.Start {
+		if ts <= a.Start && ts > a.Start-a.Range {
+			return 0, 0
+		}
+		return 1, 0
+	}
+	d := ts - a.Start
+	if d > 0 {
+		first = int((d + a.Step - 1) / a.Step)
+	}
+	e := d + a.Range - 1 // the last k with k*Step <= e
+	if e < 0 {
+		return 1, 0
+	}
+	return first, min(int(e/a.Step), a.Steps()-1)
+}
