@@ -1,0 +1,148 @@
+// Package loki answers Grafana Loki's HTTP API: queries, labels and push. Paths
+// and JSON are Loki's (https://grafana.com/docs/loki/latest/reference/loki-http-api/),
+// errors are plain text as Loki's are.
+package loki
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"hinomi/internal/model"
+	"hinomi/internal/query/logql"
+	"hinomi/internal/store"
+)
+
+// Limits of a push. Loki's own default for a request is 100 MB.
+const (
+	DefaultMaxBodyBytes    = 32 << 20
+	DefaultMaxDecodedBytes = 128 << 20
+)
+
+// statusClientClosed is nginx's code for a client that went away; Loki uses it.
+const statusClientClosed = 499
+
+// Gate takes in what was pushed. source names the door for the ledger.
+type Gate func(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error)
+
+// Options wire the API. Engine and Scope are needed; without Write there is no
+// push route.
+type Options struct {
+	Engine          *logql.Engine
+	Scope           func(*http.Request) model.Scope
+	Write           Gate
+	Logger          *slog.Logger
+	Now             func() time.Time
+	Version         string
+	MaxBodyBytes    int64 // of a push as sent
+	MaxDecodedBytes int64 // of a push, decompressed
+}
+
+// API is the handler set. It has no state of its own.
+type API struct{ o Options }
+
+// New checks the options.
+func New(o Options) (*API, error) {
+	if o.Engine == nil || o.Scope == nil {
+		return nil, errors.New("loki: Options.Engine and Options.Scope are needed")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxBodyBytes <= 0 {
+		o.MaxBodyBytes = DefaultMaxBodyBytes
+	}
+	if o.MaxDecodedBytes <= 0 {
+		o.MaxDecodedBytes = DefaultMaxDecodedBytes
+	}
+	return &API{o: o}, nil
+}
+
+// Register adds the routes under /loki/api/v1/.
+func (a *API) Register(mux *http.ServeMux) {
+	const p = "/loki/api/v1/"
+	read := func(path string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.HandleFunc("GET "+p+path, a.handle(h))
+		mux.HandleFunc("POST "+p+path, a.handle(h))
+	}
+	read("query", a.query)
+	read("query_range", a.queryRange)
+	read("labels", a.labels)
+	read("label", a.labels)
+	read("label/{name}/values", a.labelValues)
+	read("series", a.series)
+	read("index/stats", a.indexStats)
+	read("index/volume", a.volume)
+	read("format_query", a.formatQuery)
+	mux.HandleFunc("GET "+p+"status/buildinfo", a.handle(a.buildInfo))
+	if a.o.Write != nil {
+		mux.HandleFunc("POST "+p+"push", a.handle(a.push))
+	}
+}
+
+// statusError is an error with the status to answer with.
+type statusError struct {
+	code int
+	err  error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+func badRequest(err error) error { return &statusError{http.StatusBadRequest, err} }
+
+// statusOf chooses the status for an error of any layer.
+func statusOf(err error) int {
+	var se *statusError
+	var pe *logql.ParseError
+	var pipe *logql.PipelineError
+	switch {
+	case errors.As(err, &se):
+		return se.code
+	case errors.As(err, &pe), errors.As(err, &pipe), errors.Is(err, logql.ErrLimit):
+		return http.StatusBadRequest
+	case errors.Is(err, context.Canceled):
+		return statusClientClosed
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout
+	case errors.Is(err, store.ErrOverloaded):
+		return http.StatusTooManyRequests
+	case store.Retryable(err):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func (a *API) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		code := statusOf(err)
+		if code == http.StatusInternalServerError {
+			a.o.Logger.Error("Loki API request", "path", r.URL.Path, "err", err)
+		}
+		http.Error(w, err.Error(), code)
+	}
+}
+
+func (a *API) buildInfo(w http.ResponseWriter, _ *http.Request) error {
+	version := a.o.Version
+	if version == "" {
+		version = "dev"
+	}
+	// Grafana turns features on by Loki's version, so the version of the API
+	// that is spoken comes first.
+	return writeJSON(w, map[string]string{
+		"version": "3.5.0", "revision": version, "branch": "hinomi", "buildDate": "", "buildUser": "", "goVersion": runtime.Version(),
+	})
+}

@@ -1,0 +1,134 @@
+package loki
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/golang/snappy"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+)
+
+// sourcePush names this door in the ledger.
+const sourcePush = "loki_push"
+
+// pushScope marks records of a push: the store takes all resource attributes as
+// stream labels because of it.
+const pushScope = "loki"
+
+// push takes streams of log lines: protobuf with snappy, or JSON, plain or
+// gzipped. It answers 204 when every line is stored durably.
+func (a *API) push(w http.ResponseWriter, r *http.Request) error {
+	body, isJSON, err := a.pushBody(w, r)
+	if err != nil {
+		return err
+	}
+	b := newBuilder(a.o.Now())
+	if isJSON {
+		err = decodeJSON(body, b)
+	} else {
+		err = decodeProto(body, b)
+	}
+	if err != nil {
+		return badRequest(err)
+	}
+	if b.lines == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.ld)
+	if err != nil {
+		return err
+	}
+	if n := res.RejectedTotal(); n > 0 {
+		// Loki answers 400 to a partly refused push as well: clients must not
+		// send the same lines again.
+		var parts []string
+		for reason, count := range res.Rejected {
+			parts = append(parts, fmt.Sprintf("%d %s (%s)", count, reason, res.Example[reason]))
+		}
+		slices.Sort(parts)
+		return badRequest(fmt.Errorf("%d of %d lines were refused: %s", n, b.lines, strings.Join(parts, ", ")))
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func tooLarge(limit int64) error {
+	return &statusError{http.StatusRequestEntityTooLarge, fmt.Errorf("push is larger than %d bytes: send smaller batches", limit)}
+}
+
+// pushBody reads and decompresses the request within its limits.
+func (a *API) pushBody(w http.ResponseWriter, r *http.Request) (body []byte, isJSON bool, err error) {
+	if r.ContentLength > a.o.MaxBodyBytes {
+		return nil, false, tooLarge(a.o.MaxBodyBytes)
+	}
+	ct, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isJSON = ct == "application/json"
+	raw, err := readAll(http.MaxBytesReader(w, r.Body, a.o.MaxBodyBytes), a.o.MaxBodyBytes)
+	if err != nil {
+		return nil, isJSON, err
+	}
+	enc := strings.ToLower(r.Header.Get("Content-Encoding"))
+	switch {
+	case enc == "gzip":
+		zr, err := gzip.NewReader(bytes.NewReader(raw))
+		if err != nil {
+			return nil, isJSON, badRequest(fmt.Errorf("body is not gzip: %w", err))
+		}
+		body, err = readAll(zr, a.o.MaxDecodedBytes)
+		return body, isJSON, err
+	case !isJSON && (enc == "" || enc == "snappy"):
+		n, err := snappy.DecodedLen(raw)
+		if err != nil {
+			return nil, isJSON, badRequest(fmt.Errorf("body is not snappy: %w", err))
+		}
+		if int64(n) > a.o.MaxDecodedBytes {
+			return nil, isJSON, tooLarge(a.o.MaxDecodedBytes)
+		}
+		if body, err = snappy.Decode(nil, raw); err != nil {
+			return nil, isJSON, badRequest(fmt.Errorf("body is not snappy: %w", err))
+		}
+		return body, isJSON, nil
+	case enc == "" || enc == "identity":
+		return raw, isJSON, nil
+	}
+	return nil, isJSON, &statusError{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Encoding %q is not supported: use gzip, snappy or none", enc)}
+}
+
+// readAll reads at most limit bytes; more is an error.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	var mbe *http.MaxBytesError
+	switch {
+	case errors.As(err, &mbe), int64(len(b)) > limit:
+		return nil, tooLarge(limit)
+	case err != nil:
+		return nil, badRequest(fmt.Errorf("read body: %w", err))
+	}
+	return b, nil
+}
+
+// setIDs lets a line with trace_id or span_id metadata be found from its trace.
+func setIDs(lr plog.LogRecord, name, value string) {
+	switch {
+	case (name == "trace_id" || name == "traceID" || name == "traceid") && len(value) == 32:
+		var id pcommon.TraceID
+		if _, err := hex.Decode(id[:], []byte(value)); err == nil {
+			lr.SetTraceID(id)
+		}
+	case (name == "span_id" || name == "spanID" || name == "spanid") && len(value) == 16:
+		var id pcommon.SpanID
+		if _, err := hex.Decode(id[:], []byte(value)); err == nil {
+			lr.SetSpanID(id)
+		}
+	}
+}
