@@ -1,0 +1,115 @@
+package v1
+
+import (
+	"context"
+	"time"
+)
+
+// quietAfter is how long nothing may come in before Hinomi says so.
+const quietAfter = 2 * time.Minute
+
+// riskRejectedShare is the share of refused records from which it is worth a
+// sentence. A single malformed request must not be amber until the next start.
+const riskRejectedShare = 0.001
+
+// Health is what Hinomi says about itself, as a code and its parameters.
+type Health struct {
+	State  State  `json:"state" enum:"ok,risk,broken,unknown"`
+	Code   string `json:"code" enum:"ok,notReady,storeError,damaged,rejecting,empty,quiet" doc:"storeError: a store cannot work; damaged: files were set aside; rejecting: records are refused; empty: nothing came in yet; quiet: nothing comes in any more"`
+	Store  string `json:"store,omitempty" doc:"the store it is about"`
+	Reason string `json:"reason,omitempty" doc:"the error in words, or the most frequent reason of a rejection"`
+	Count  int64  `json:"count,omitempty" doc:"damaged files or refused records"`
+	Since  int64  `json:"sinceMs,omitempty" doc:"newest intake"`
+}
+
+type overviewOutput struct {
+	Body struct {
+		Counts struct {
+			OK      int `json:"ok"`
+			Risk    int `json:"risk"`
+			Broken  int `json:"broken"`
+			Unknown int `json:"unknown"`
+		} `json:"counts" doc:"services by state"`
+		Services []Service `json:"services" nullable:"false" doc:"worst first"`
+		Alerts   []Alert   `json:"alerts" nullable:"false" doc:"pending and firing, most urgent first"`
+		Health   Health    `json:"health"`
+		Intake   []Intake  `json:"intake" nullable:"false"`
+		Stored   int64     `json:"storedBytes" doc:"bytes on disk in all stores"`
+		Version  string    `json:"version"`
+		Uptime   float64   `json:"uptimeSeconds"`
+	}
+}
+
+func (a *api) overview(ctx context.Context, in *rangeInput) (*overviewOutput, error) {
+	from, to, err := in.times(a.Now())
+	if err != nil {
+		return nil, err
+	}
+	services, alerts, err := a.collect(ctx, from, to)
+	if err != nil {
+		return nil, a.unavailable(ctx, err)
+	}
+	status, err := a.status(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := &overviewOutput{}
+	b := &out.Body
+	b.Services, b.Alerts = services, append([]Alert{}, alerts...)
+	for _, s := range services {
+		switch s.State {
+		case OK:
+			b.Counts.OK++
+		case Risk:
+			b.Counts.Risk++
+		case Broken:
+			b.Counts.Broken++
+		default:
+			b.Counts.Unknown++
+		}
+	}
+	for _, s := range status.Body.Stores {
+		b.Stored += s.Bytes
+	}
+	b.Intake, b.Version, b.Uptime = status.Body.Intake, status.Body.Version, status.Body.Uptime
+	b.Health = health(status, a.Now())
+	return out, nil
+}
+
+// health finds the most important thing to say.
+func health(s *statusOutput, now time.Time) Health {
+	b := s.Body
+	if !b.Ready {
+		return Health{State: Broken, Code: "notReady", Reason: b.Reason}
+	}
+	for _, st := range b.Stores {
+		if st.Error != "" {
+			return Health{State: Broken, Code: "storeError", Store: st.Name, Reason: st.Error}
+		}
+	}
+	for _, st := range b.Stores {
+		if st.Damaged > 0 {
+			return Health{State: Risk, Code: "damaged", Store: st.Name, Count: int64(st.Damaged)}
+		}
+	}
+	var newest, received, rejected, most int64
+	var reason string
+	for _, e := range b.Ledger {
+		newest, received = max(newest, e.LastSeen), received+e.Received
+		for r, n := range e.Rejected {
+			rejected += n
+			if n > most {
+				reason, most = r, n
+			}
+		}
+	}
+	switch {
+	case newest == 0:
+		return Health{State: Unknown, Code: "empty"}
+	case now.Sub(time.UnixMilli(newest)) > quietAfter:
+		return Health{State: Risk, Code: "quiet", Since: newest}
+	case float64(rejected) > riskRejectedShare*float64(received):
+		return Health{State: Risk, Code: "rejecting", Count: rejected, Reason: reason}
+	}
+	return Health{State: OK, Code: "ok", Since: newest}
+}
