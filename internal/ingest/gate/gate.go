@@ -1,0 +1,96 @@
+// Package gate is the one way into the stores: whatever the protocol, a request
+// passes here, is counted in the ledger, stored durably, and only then shown to
+// those who compute from it (span metrics). It answers with the store's result.
+package gate
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"hinomi/internal/ingest/ledger"
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+)
+
+// Options name what the gate leads to. All are required but AfterTraces.
+type Options struct {
+	Logs    func(context.Context, model.Scope, plog.Logs) (store.WriteResult, error)
+	Traces  func(context.Context, model.Scope, ptrace.Traces) (store.WriteResult, error)
+	Metrics func(context.Context, model.Scope, pmetric.Metrics) (store.WriteResult, error)
+	Ledger  *ledger.Ledger
+	// AfterTraces sees the spans that were stored, before the sender is
+	// answered. It must not keep or change them.
+	AfterTraces func(model.Scope, ptrace.Traces)
+}
+
+// Gate is safe for concurrent use.
+type Gate struct{ o Options }
+
+// New returns a gate.
+func New(o Options) *Gate { return &Gate{o: o} }
+
+// Logs stores log records of a source (a protocol's name).
+func (g *Gate) Logs(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error) {
+	n := ld.LogRecordCount()
+	if n == 0 {
+		return store.WriteResult{}, nil
+	}
+	res, err := g.o.Logs(ctx, scope, ld)
+	g.record(ctx, source, model.Logs, n, res, err)
+	return res, err
+}
+
+// Traces stores spans of a source.
+func (g *Gate) Traces(ctx context.Context, scope model.Scope, source string, td ptrace.Traces) (store.WriteResult, error) {
+	n := td.SpanCount()
+	if n == 0 {
+		return store.WriteResult{}, nil
+	}
+	res, err := g.o.Traces(ctx, scope, td)
+	g.record(ctx, source, model.Traces, n, res, err)
+	if err == nil && res.Stored > 0 && g.o.AfterTraces != nil {
+		g.o.AfterTraces(scope, td)
+	}
+	return res, err
+}
+
+// Metrics stores metric data points of a source.
+func (g *Gate) Metrics(ctx context.Context, scope model.Scope, source string, md pmetric.Metrics) (store.WriteResult, error) {
+	n := md.DataPointCount()
+	if n == 0 {
+		return store.WriteResult{}, nil
+	}
+	res, err := g.o.Metrics(ctx, scope, md)
+	g.record(ctx, source, model.Metrics, n, res, err)
+	return res, err
+}
+
+// Malformed counts a request that could not be decoded.
+func (g *Gate) Malformed(source string, signal model.Signal, err error) {
+	g.o.Ledger.Record(source, signal, 1, 0, map[store.RejectReason]int{store.RejectMalformed: 1}, err.Error())
+}
+
+func (g *Gate) record(ctx context.Context, source string, signal model.Signal, n int, res store.WriteResult, err error) {
+	if err != nil {
+		reason := store.RejectMalformed
+		if store.Retryable(err) || errors.Is(err, context.Canceled) {
+			reason = ledger.ReasonRetry
+		}
+		g.o.Ledger.Record(source, signal, n, 0, map[store.RejectReason]int{reason: n}, err.Error())
+		return
+	}
+	example := ""
+	for _, text := range res.Example {
+		example = text
+	}
+	// The rejections are subtracted rather than Stored taken, because a metric
+	// data point can become many samples (a histogram's buckets).
+	g.o.Ledger.Record(source, signal, n, max(0, n-res.RejectedTotal()), res.Rejected, example)
+	if r := receiptFrom(ctx); r != nil {
+		r.add(res)
+	}
+}

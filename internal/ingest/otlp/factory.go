@@ -1,0 +1,68 @@
+// Package otlp is the OTLP receiver (gRPC and HTTP; protobuf and JSON) with the
+// configuration of the Collector's own, under the same name. It differs in what
+// the Collector's interfaces cannot express: rows that the stores refused are
+// answered as partial success, requests that cannot be decoded are counted.
+// Protocol: OpenTelemetry Protocol Specification 1.9, "OTLP/gRPC", "OTLP/HTTP".
+package otlp
+
+import (
+	"context"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+
+	"hinomi/internal/model"
+)
+
+// Malformed is told of requests that cannot be decoded.
+type Malformed func(source string, signal model.Signal, err error)
+
+// Source is the name of this receiver's rows in the ledger.
+const Source = "otlp"
+
+// NewFactory returns the receiver's factory. Each receiver of a configuration
+// serves all signals that its pipelines use on one pair of listeners.
+func NewFactory(malformed Malformed) receiver.Factory {
+	f := &factory{malformed: malformed, receivers: map[component.Config]*otlpReceiver{}}
+	return receiver.NewFactory(
+		component.MustNewType("otlp"),
+		otlpreceiver.NewFactory().CreateDefaultConfig,
+		receiver.WithTraces(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Traces) (receiver.Traces, error) {
+			r := f.receiver(set, cfg)
+			r.traces = next
+			return r, nil
+		}, component.StabilityLevelStable),
+		receiver.WithMetrics(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Metrics) (receiver.Metrics, error) {
+			r := f.receiver(set, cfg)
+			r.metrics = next
+			return r, nil
+		}, component.StabilityLevelStable),
+		receiver.WithLogs(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
+			r := f.receiver(set, cfg)
+			r.logs = next
+			return r, nil
+		}, component.StabilityLevelStable),
+	)
+}
+
+// factory shares one receiver between the signals of one configuration. It
+// lives as long as one Collector service.
+type factory struct {
+	malformed Malformed
+	mu        sync.Mutex
+	receivers map[component.Config]*otlpReceiver
+}
+
+func (f *factory) receiver(set receiver.Settings, cfg component.Config) *otlpReceiver {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.receivers[cfg]
+	if r == nil {
+		r = &otlpReceiver{cfg: cfg.(*otlpreceiver.Config), set: set, malformed: f.malformed}
+		f.receivers[cfg] = r
+	}
+	return r
+}

@@ -1,0 +1,175 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"hinomi/internal/model"
+)
+
+const (
+	protoType = "application/x-protobuf"
+	jsonType  = "application/json"
+)
+
+// message is a request or response of one signal.
+type message interface {
+	MarshalProto() ([]byte, error)
+	MarshalJSON() ([]byte, error)
+}
+
+// call decodes one request body and handles it.
+type call struct {
+	signal model.Signal
+	proto  func([]byte) (func(context.Context) (message, error), error)
+	json   func([]byte) (func(context.Context) (message, error), error)
+}
+
+func (r *otlpReceiver) tracesHandler() http.Handler {
+	decode := func(unmarshal func(ptraceotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
+		return func(body []byte) (func(context.Context) (message, error), error) {
+			req := ptraceotlp.NewExportRequest()
+			err := unmarshal(req, body)
+			return func(ctx context.Context) (message, error) { return (&traceServer{r: r}).Export(ctx, req) }, err
+		}
+	}
+	return r.handler(call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON)})
+}
+
+func (r *otlpReceiver) metricsHandler() http.Handler {
+	decode := func(unmarshal func(pmetricotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
+		return func(body []byte) (func(context.Context) (message, error), error) {
+			req := pmetricotlp.NewExportRequest()
+			err := unmarshal(req, body)
+			return func(ctx context.Context) (message, error) { return (&metricServer{r: r}).Export(ctx, req) }, err
+		}
+	}
+	return r.handler(call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON)})
+}
+
+func (r *otlpReceiver) logsHandler() http.Handler {
+	decode := func(unmarshal func(plogotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
+		return func(body []byte) (func(context.Context) (message, error), error) {
+			req := plogotlp.NewExportRequest()
+			err := unmarshal(req, body)
+			return func(ctx context.Context) (message, error) { return (&logServer{r: r}).Export(ctx, req) }, err
+		}
+	}
+	return r.handler(call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON)})
+}
+
+func (r *otlpReceiver) handler(c call) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		typ, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+		if err != nil || typ != protoType && typ != jsonType {
+			writeError(w, protoType, http.StatusUnsupportedMediaType, codes.InvalidArgument,
+				fmt.Sprintf("Content-Type %q is not supported, send %s or %s", req.Header.Get("Content-Type"), protoType, jsonType))
+			return
+		}
+		if req.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			writeError(w, typ, http.StatusMethodNotAllowed, codes.InvalidArgument, "use POST")
+			return
+		}
+		// The server limits the body before and after decompression.
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			code := http.StatusBadRequest
+			var large *http.MaxBytesError
+			if errors.As(err, &large) {
+				code = http.StatusRequestEntityTooLarge
+				err = fmt.Errorf("request is larger than max_request_body_size (%d bytes): send smaller batches", large.Limit)
+			}
+			r.malformed(Source, c.signal, err)
+			writeError(w, typ, code, codes.InvalidArgument, err.Error())
+			return
+		}
+		decode := c.proto
+		if typ == jsonType {
+			decode = c.json
+		}
+		export, err := safely(decode, body)
+		if err != nil {
+			r.malformed(Source, c.signal, err)
+			writeError(w, typ, http.StatusBadRequest, codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, err))
+			return
+		}
+		resp, err := export(req.Context())
+		if err != nil {
+			s, _ := status.FromError(err)
+			writeError(w, typ, httpCode(s.Code()), s.Code(), s.Message())
+			return
+		}
+		writeMessage(w, typ, resp)
+	})
+}
+
+// safely turns a panic of a decoder on hostile input into an error.
+func safely(decode func([]byte) (func(context.Context) (message, error), error), body []byte) (export func(context.Context) (message, error), err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decode: %v", p)
+		}
+	}()
+	return decode(body)
+}
+
+func httpCode(c codes.Code) int {
+	switch c {
+	case codes.InvalidArgument:
+		return http.StatusBadRequest
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Aborted:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func writeMessage(w http.ResponseWriter, typ string, m message) {
+	marshal := m.MarshalProto
+	if typ == jsonType {
+		marshal = m.MarshalJSON
+	}
+	body, err := marshal()
+	if err != nil {
+		writeError(w, typ, http.StatusInternalServerError, codes.Internal, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", typ)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
+}
+
+func writeError(w http.ResponseWriter, typ string, httpStatus int, code codes.Code, text string) {
+	s := &spb.Status{Code: int32(code), Message: text}
+	var body []byte
+	var err error
+	if typ == jsonType {
+		body, err = protojson.Marshal(s)
+	} else {
+		body, err = proto.Marshal(s)
+	}
+	if err != nil {
+		httpStatus, body = http.StatusInternalServerError, nil
+	}
+	if httpStatus == http.StatusServiceUnavailable || httpStatus == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("Content-Type", typ)
+	w.WriteHeader(httpStatus)
+	_, _ = w.Write(body)
+}
