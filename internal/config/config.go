@@ -1,0 +1,122 @@
+// Package config is the configuration file: structs, defaults, strict loading
+// and validation. Sections that belong to another system (the Collector,
+// Prometheus' scrape_configs, Alertmanager) are kept as they were written and
+// parsed by the part that runs them.
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"net"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Default is the configuration of a run without a file, in the same format.
+//
+//go:embed default.yaml
+var Default []byte
+
+// Config is a whole configuration file.
+type Config struct {
+	Server  Server  `yaml:"server"`
+	Data    Data    `yaml:"data"`
+	Logs    Records `yaml:"logs"`
+	Traces  Records `yaml:"traces"`
+	Metrics Metrics `yaml:"metrics"`
+	Query   Query   `yaml:"query"`
+	// Ingest is an OpenTelemetry Collector configuration, verbatim.
+	Ingest map[string]any `yaml:"ingest"`
+	// ScrapeInterval is for scrape_configs that do not say.
+	ScrapeInterval Duration `yaml:"scrape_interval"`
+	// ScrapeConfigs are Prometheus' scrape_configs, verbatim.
+	ScrapeConfigs yaml.Node   `yaml:"scrape_configs"`
+	HostMetrics   HostMetrics `yaml:"host_metrics"`
+	Rules         Rules       `yaml:"rules"`
+	// Alertmanager is an Alertmanager configuration (route, receivers,
+	// inhibit_rules, time_intervals), verbatim.
+	Alertmanager yaml.Node `yaml:"alertmanager"`
+	LogLevel     string    `yaml:"log_level"` // debug, info, warn or error
+}
+
+// Server is the port for the UI, the APIs and HTTP intake.
+type Server struct {
+	Listen string `yaml:"listen"`
+	// ExternalURL is how people reach the UI; links in notifications use it.
+	ExternalURL string `yaml:"external_url"`
+}
+
+// Data says where everything is kept.
+type Data struct {
+	Dir string `yaml:"dir"`
+}
+
+// Records configures a store of logs or spans.
+type Records struct {
+	Retention     Duration `yaml:"retention"`
+	MemtableBytes Bytes    `yaml:"memtable_bytes"`
+	CacheBytes    Bytes    `yaml:"cache_bytes"`
+}
+
+// Metrics configures the metric store.
+type Metrics struct {
+	Retention        Duration `yaml:"retention"`
+	OutOfOrderWindow Duration `yaml:"out_of_order_window"`
+}
+
+// Query bounds every query.
+type Query struct {
+	Timeout  Duration `yaml:"timeout"`
+	MaxRows  int64    `yaml:"max_rows"`  // rows a log or trace query may examine
+	MaxBytes Bytes    `yaml:"max_bytes"` // decoded bytes it may read
+}
+
+// HostMetrics reads this machine's metrics under node_exporter's names.
+type HostMetrics struct {
+	Enabled  bool     `yaml:"enabled"`
+	Interval Duration `yaml:"interval"`
+}
+
+// Rules are Prometheus rule files.
+type Rules struct {
+	Shipped  bool     `yaml:"shipped"` // the rules that come with Hinomi
+	Files    []string `yaml:"files"`   // globs, relative to the configuration file
+	Interval Duration `yaml:"interval"`
+}
+
+// Validate checks what can be checked without starting anything.
+func (c *Config) Validate() error {
+	host, _, err := net.SplitHostPort(c.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("server.listen %q: write host:port, for example 127.0.0.1:4300", c.Server.Listen)
+	}
+	_ = host
+	if c.Data.Dir == "" {
+		return fmt.Errorf("data.dir is empty: name a directory, for example ./data")
+	}
+	for name, d := range map[string]Duration{
+		"logs.retention": c.Logs.Retention, "traces.retention": c.Traces.Retention, "metrics.retention": c.Metrics.Retention,
+		"query.timeout": c.Query.Timeout, "rules.interval": c.Rules.Interval, "host_metrics.interval": c.HostMetrics.Interval,
+		"scrape_interval": c.ScrapeInterval,
+	} {
+		if time.Duration(d) <= 0 {
+			return fmt.Errorf("%s must be more than 0, for example 30d or 15s", name)
+		}
+	}
+	const least = 1 << 20
+	for name, b := range map[string]Bytes{
+		"logs.memtable_bytes": c.Logs.MemtableBytes, "traces.memtable_bytes": c.Traces.MemtableBytes,
+		"logs.cache_bytes": c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
+	} {
+		if b < least {
+			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))
+		}
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("log_level %q: use debug, info, warn or error", c.LogLevel)
+	}
+	return nil
+}

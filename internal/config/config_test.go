@@ -1,0 +1,66 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDefaultsAreValid(t *testing.T) {
+	c, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Server.Listen != "127.0.0.1:4300" || c.Logs.Retention.D() != 30*24*time.Hour || c.Logs.MemtableBytes != 48<<20 {
+		t.Fatalf("defaults: %+v", c)
+	}
+}
+
+func TestBadFilesSayWhatToDo(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.bad.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bad files: %v", err)
+	}
+	for _, f := range files {
+		want, err := os.ReadFile(strings.TrimSuffix(f, ".yaml") + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Load(f)
+		if err == nil || !strings.Contains(err.Error(), strings.TrimSpace(string(want))) {
+			t.Errorf("%s: error %v\nwant %s", f, err, want)
+		}
+	}
+}
+
+func TestGoodFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.good.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no good files: %v", err)
+	}
+	for _, f := range files {
+		if _, err := Load(f); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	c, err := Load("testdata/full.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Logs.Retention.D() != 7*24*time.Hour || c.Traces.Retention.D() != 30*24*time.Hour {
+		t.Errorf("a given key replaces its default, others keep theirs: %+v", c)
+	}
+	otlp := c.Ingest["receivers"].(map[string]any)["otlp"].(map[string]any)["protocols"].(map[string]any)
+	if _, ok := otlp["grpc"]; ok {
+		t.Error("a given ingest section must replace the default one whole")
+	}
+	if c.Rules.Files[0] != filepath.Join("testdata", "rules/*.yml") {
+		t.Errorf("rule files are relative to the configuration: %v", c.Rules.Files)
+	}
+}
