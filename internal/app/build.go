@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	prommeta "github.com/prometheus/prometheus/model/metadata"
+	"github.com/prometheus/prometheus/storage"
+
+	"hinomi/internal/api/loki"
+	promapi "hinomi/internal/api/prometheus"
+	"hinomi/internal/config"
+	"hinomi/internal/ingest/collector"
+	"hinomi/internal/ingest/gate"
+	"hinomi/internal/ingest/ledger"
+	"hinomi/internal/ingest/remotewrite"
+	"hinomi/internal/ingest/spanmetrics"
+	"hinomi/internal/model"
+	"hinomi/internal/query/logql"
+	"hinomi/internal/query/promql"
+	"hinomi/internal/store"
+)
+
+// parts are what a reload changes.
+type parts struct{}
+
+// build wires everything on top of the stores and returns the handler. The
+// order of starts is the reverse of the order of stops: what judges starts
+// before and ends after the intake would let absent() fire on shutdown, so the
+// intake is last in and first out.
+func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, error) {
+	a.ledger = ledger.New(a.registry, time.Now)
+	gen := spanmetrics.New(spanmetrics.Options{
+		Appender: func(ctx context.Context) storage.Appender { return a.stores.metrics.Appender(ctx, model.ScopeAll()) },
+		Logger:   a.log, Registerer: a.registry, Now: time.Now,
+	})
+	a.life.goRun("span metrics", gen.Run)
+	a.gate = gate.New(gate.Options{
+		Logs: a.stores.logs.AppendLogs, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
+		Ledger: a.ledger, AfterTraces: gen.Observe,
+	})
+	mux := http.NewServeMux()
+	if err := a.prometheus(cfg, mux); err != nil {
+		return nil, err
+	}
+	if err := a.loki(cfg, mux); err != nil {
+		return nil, err
+	}
+	a.collector = collector.New(a.collectorOptions())
+	if err := a.collector.Apply(ctx, cfg.Ingest); err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
+	a.life.add("intake", func(context.Context) error { return a.collector.Stop() })
+	return mux, nil
+}
+
+func (a *App) collectorOptions() collector.Options {
+	return collector.Options{Gate: a.gate, Scope: model.ScopeAll(), Version: a.opts.Version, Logger: a.log}
+}
+
+func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
+	engine, err := promql.New(promql.Options{Timeout: cfg.Query.Timeout.D(), Logger: a.log, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	a.life.add("promql", func(context.Context) error { return engine.Close() })
+	m := a.stores.metrics
+	api, err := promapi.New(promapi.Options{
+		Engine: engine, Parser: promql.NewParser(),
+		Queryable: m.ContextQueryable(promapi.ScopeFromContext), Exemplars: m.ContextQueryable(promapi.ScopeFromContext),
+		TSDB: m.Admin(), Metadata: m.Metadata, Scope: a.scope,
+		Version: a.opts.Version, ListenAddress: a.Addr(), ExternalURL: a.externalURL(cfg),
+		Logger: a.log, Registerer: a.registry, Gatherer: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/api/v1/", api)
+	write, err := remotewrite.New(remotewrite.Options{
+		Appendables: func(r *http.Request) (storage.AppendableV2, storage.Appendable) {
+			app := m.Appendable(a.scope(r))
+			return app, app
+		},
+		Rejected: rejectedSample,
+		Metadata: func(r *http.Request, family string, md prommeta.Metadata) { m.NoteMetadata(a.scope(r), family, md) },
+		Report: func(source string, signal model.Signal, received, stored int, rejected map[store.RejectReason]int) {
+			a.ledger.Record(source, signal, received, stored, rejected, "see the answer the sender got")
+		},
+		Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/api/v1/write", write)
+	return nil
+}
+
+func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
+	engine, err := logql.New(logql.Options{Store: a.stores.logs, Budget: budget(cfg)})
+	if err != nil {
+		return err
+	}
+	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Logger: a.log, Version: a.opts.Version})
+	if err != nil {
+		return err
+	}
+	api.Register(mux)
+	return nil
+}
+
+func budget(cfg *config.Config) store.Budget {
+	return store.Budget{Rows: cfg.Query.MaxRows, Bytes: int64(cfg.Query.MaxBytes), Time: cfg.Query.Timeout.D()}
+}
+
+func (a *App) externalURL(cfg *config.Config) string {
+	if cfg.Server.ExternalURL != "" {
+		return cfg.Server.ExternalURL
+	}
+	return "http://" + a.Addr()
+}

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"hinomi/internal/config"
+	"hinomi/internal/ingest/collector"
+	"hinomi/internal/ingest/gate"
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+	"hinomi/internal/store/metricstore"
+)
+
+// Check validates a configuration as Start would, without starting anything or
+// touching the data directory.
+func Check(ctx context.Context, cfg *config.Config, version string) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	opts := collector.Options{Gate: gate.New(gate.Options{}), Scope: model.ScopeAll(), Version: version, Logger: slog.New(slog.DiscardHandler)}
+	if err := collector.Validate(ctx, opts, cfg.Ingest); err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	return nil
+}
+
+// rejectedSample tells why the metric store refused a sample for good.
+func rejectedSample(err error) (store.RejectReason, bool) { return metricstore.Rejected(err) }

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"hinomi/internal/config"
+)
+
+// ErrRestart is when a changed setting takes effect only with a new process.
+var ErrRestart = errors.New("needs a restart")
+
+// Reload makes cfg the running configuration. Everything fallible is checked
+// before anything is changed: a bad configuration changes nothing.
+func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	old := a.cfg.Load()
+	if err := Check(ctx, cfg, a.opts.Version); err != nil {
+		return err
+	}
+	for name, same := range map[string]bool{
+		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": old.Logs == cfg.Logs,
+		"traces": old.Traces == cfg.Traces, "metrics": old.Metrics == cfg.Metrics, "query": old.Query == cfg.Query,
+	} {
+		if !same {
+			return fmt.Errorf("section %s changed: %w", name, ErrRestart)
+		}
+	}
+	if !reflect.DeepEqual(old.Ingest, cfg.Ingest) {
+		if err := a.collector.Apply(ctx, cfg.Ingest); err != nil {
+			return fmt.Errorf("ingest: %w", err)
+		}
+	}
+	a.cfg.Store(cfg)
+	a.log.Info("configuration reloaded")
+	return nil
+}

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"hinomi/internal/config"
+	"hinomi/internal/store/columnar"
+	"hinomi/internal/store/logstore"
+	"hinomi/internal/store/metricstore"
+	"hinomi/internal/store/tracestore"
+)
+
+// stores are open as long as the app runs, across reloads.
+type stores struct {
+	logs    *logstore.Store
+	traces  *tracestore.Store
+	metrics *metricstore.Store
+}
+
+// openStores opens them side by side: each may have a WAL to replay.
+func (a *App) openStores(cfg *config.Config) error {
+	s := &stores{}
+	var wg sync.WaitGroup
+	var errs [3]error
+	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
+	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
+	wg.Go(func() {
+		s.metrics, errs[2] = metricstore.Open(metricstore.Options{
+			Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
+			Logger: a.log.With("store", "metrics"), Registerer: a.registry, Now: time.Now,
+		})
+	})
+	wg.Wait()
+	if s.logs != nil {
+		a.life.add("log store", func(context.Context) error { return s.logs.Close() })
+	}
+	if s.traces != nil {
+		a.life.add("trace store", func(context.Context) error { return s.traces.Close() })
+	}
+	if s.metrics != nil {
+		a.life.add("metric store", func(context.Context) error { return s.metrics.Close() })
+	}
+	for _, err := range errs {
+		if err != nil {
+			return fmt.Errorf("open the stores: %w", err)
+		}
+	}
+	a.stores = s
+	return nil
+}
+
+func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {
+	return columnar.Options{
+		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.Retention.D(),
+		MemtableBytes: int(r.MemtableBytes), CacheBytes: int64(r.CacheBytes),
+		Logger: a.log, Registerer: a.registry,
+	}
+}
