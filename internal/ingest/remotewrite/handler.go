@@ -3,7 +3,8 @@
 // It reads the wire format itself instead of through Prometheus' handler:
 // nothing is allocated in proportion to what a hostile body claims, one bad
 // sample does not cost its neighbours in version 1 either, start timestamps
-// reach the store, and it takes half of the CPU time.
+// reach the store, and it takes about a quarter of the CPU time (0.9 against
+// 3.8 s per million samples of 100 k series on one store and machine).
 package remotewrite
 
 import (

@@ -100,10 +100,12 @@ func (t *transaction) append(ref storage.SeriesRef, ls labels.Labels, at, st int
 		st = 0 // a start after the sample is a sender's mistake and no reason to lose the sample
 	}
 	out, err := t.app.Append(ref, ls, st, at, v, h, fh, *opts)
-	var partial *storage.AppendPartialError
-	if errors.As(err, &partial) {
-		t.nExemplars -= len(partial.ExemplarErrors)
-		err = nil
+	if err != nil {
+		var partial *storage.AppendPartialError
+		if errors.As(err, &partial) {
+			t.nExemplars -= len(partial.ExemplarErrors)
+			err = nil
+		}
 	}
 	if err == nil {
 		*written++

@@ -20,6 +20,8 @@ const (
 	// a record is torn, so the end is never reached: the reserve covers a few
 	// of the largest possible requests and what compaction writes meanwhile.
 	DefaultMinFreeBytes = 64 << 20
+	// minFreeShare is the divisor of a small disk's size that gives its reserve.
+	minFreeShare = 16
 	// DefaultMaxExemplars bounds the in-memory ring of exemplars (about 10 MB).
 	DefaultMaxExemplars = 100_000
 	// DefaultBlockDuration is the span of the youngest blocks, as in Prometheus.
@@ -45,7 +47,8 @@ type Options struct {
 	BlockDuration    time.Duration // span of the youngest blocks; 0: DefaultBlockDuration
 	SegmentBytes     int           // size of a log segment, a multiple of 32 KiB; 0: 32 MiB
 	MaxExemplars     int64         // 0: DefaultMaxExemplars
-	// MinFreeBytes is the disk space that stays free; 0: DefaultMinFreeBytes, negative: no check.
+	// MinFreeBytes is the disk space that stays free; 0: DefaultMinFreeBytes or
+	// a sixteenth of a small disk, negative: no check.
 	MinFreeBytes int64
 
 	Logger     *slog.Logger
@@ -71,9 +74,6 @@ func (o *Options) setDefaults() error {
 	}
 	if o.MaxExemplars == 0 {
 		o.MaxExemplars = DefaultMaxExemplars
-	}
-	if o.MinFreeBytes == 0 {
-		o.MinFreeBytes = DefaultMinFreeBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

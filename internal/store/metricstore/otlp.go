@@ -96,8 +96,7 @@ func (a *otlpAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 	} else {
 		err = errInvalidLabels
 	}
-	var partial *storage.AppendPartialError
-	if errors.As(err, &partial) {
+	if err != nil && errors.Is(err, &storage.AppendPartialError{}) {
 		err = nil // the sample is in, only an exemplar is not
 	}
 	if err == nil {

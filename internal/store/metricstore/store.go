@@ -47,6 +47,11 @@ func Open(opts Options) (_ *Store, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("create metric store directory: %w", err)
 	}
+	if opts.MinFreeBytes == 0 {
+		if opts.MinFreeBytes, err = defaultReserve(opts.Dir); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockDir(opts.Dir)
 	if err != nil {
 		return nil, err
