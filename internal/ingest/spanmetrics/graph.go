@@ -196,8 +196,10 @@ func peerOf(sp ptrace.Span) (connection, peer string) {
 		return ""
 	}
 	if system := get("db.system.name", "db.system"); system != "" {
+		// With the system's name in front, because a database is often called
+		// like the service that owns it.
 		if name := get("peer.service", "service.peer.name", "db.namespace", "db.name"); name != "" {
-			return connDatabase, name
+			return connDatabase, system + "/" + name
 		}
 		return connDatabase, system
 	}
