@@ -11,11 +11,10 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	promparser "github.com/prometheus/prometheus/promql/parser"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"hinomi/internal/query/logql"
 )
 
 // Bounds of one stream, Loki's defaults.
@@ -203,8 +202,8 @@ func decodeProto(body []byte, b *builder) error {
 		if err != nil {
 			return err
 		}
-		ls := logql.ParseStream(text)
-		if ls.IsEmpty() && strings.TrimSpace(text) != "{}" {
+		ls, err := promparser.NewParser(promparser.Options{}).ParseMetric(text)
+		if err != nil {
 			return fmt.Errorf("labels %q are not of the form {a=\"b\"}", text)
 		}
 		if err := b.stream(ls); err != nil {

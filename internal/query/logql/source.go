@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/buger/jsonparser"
 	"github.com/prometheus/prometheus/model/labels"
-	promparser "github.com/prometheus/prometheus/promql/parser"
 
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
+	"hinomi/internal/store/attrs"
 )
 
 // pushScope is the instrumentation scope of records that came through Loki's
@@ -278,11 +277,12 @@ func ParseStream(text string) labels.Labels {
 	if text == "" || text == "{}" {
 		return labels.EmptyLabels()
 	}
-	ls, err := promparser.NewParser(promparser.Options{}).ParseMetric(text)
-	if err != nil {
-		return labels.EmptyLabels()
-	}
-	return ls
+	var out []labels.Label
+	attrs.EachLabel(text, func(name, value string) bool {
+		out = append(out, labels.Label{Name: strings.Clone(name), Value: value})
+		return true
+	})
+	return labels.New(out...)
 }
 
 // addObject adds the members of a JSON object of attributes as metadata.
@@ -295,9 +295,9 @@ func addObject(b *lineLabels, text string) {
 
 // eachMember calls fn with the sanitised key and the text of every member.
 func eachMember(text string, fn func(k, v string)) {
-	_ = jsonparser.ObjectEach([]byte(text), func(k, v []byte, t jsonparser.ValueType, _ int) error {
-		fn(sanitize(string(k)), jsonText(v, t))
-		return nil
+	_ = attrs.Each(text, func(k string, v store.Value) bool {
+		fn(sanitize(k), v.String())
+		return true
 	})
 }
 

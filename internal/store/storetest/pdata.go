@@ -13,6 +13,7 @@ import (
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
+	"hinomi/internal/store/attrs"
 )
 
 // streamAttributes are the resource attributes that become Loki stream labels
@@ -92,7 +93,7 @@ func (r Row) span(sp ptrace.Span) {
 	r.set(store.ColFlags, store.Int(int64(sp.Flags())))
 	events := []any{}
 	for _, e := range sp.Events().All() {
-		events = append(events, map[string]any{"time": int64(e.Timestamp()), "name": e.Name(), "attributes": e.Attributes().AsRaw()})
+		events = append(events, map[string]any{"ts": int64(e.Timestamp()), "name": e.Name(), "attributes": e.Attributes().AsRaw()})
 	}
 	r.set(store.ColEvents, jsonList(events))
 	links := []any{}
@@ -121,7 +122,7 @@ func resourceRow(scope model.Scope, res pcommon.Resource, n int, out *store.Writ
 	}
 	r := Row{}
 	r.set(store.ColProduct, store.Str(product))
-	r.set(store.ColResource, store.Str(jsonText(res.Attributes().AsRaw())))
+	r.set(store.ColResource, store.Str(string(attrs.AppendMap(nil, res.Attributes()))))
 	for k, v := range res.Attributes().All() {
 		r[store.ColumnRef{Scope: store.Resource, Name: k}] = value(v)
 		if k == "service.name" {
@@ -142,7 +143,7 @@ func (r Row) clone() Row {
 func (r Row) set(name string, v store.Value) { r[store.Col(name)] = v }
 
 func (r Row) scope(s pcommon.InstrumentationScope) {
-	r.set(store.ColScopeInf, store.Str(jsonText(map[string]any{"name": s.Name(), "version": s.Version(), "attributes": s.Attributes().AsRaw()})))
+	r.set(store.ColScopeInf, store.Str(attrs.Scope(s)))
 	for k, v := range s.Attributes().All() {
 		r[store.ColumnRef{Scope: store.Instrumentation, Name: k}] = value(v)
 	}
@@ -155,7 +156,7 @@ func (r Row) scope(s pcommon.InstrumentationScope) {
 }
 
 func (r Row) attrs(m pcommon.Map) {
-	r.set(store.ColAttrs, store.Str(jsonText(m.AsRaw())))
+	r.set(store.ColAttrs, store.Str(string(attrs.AppendMap(nil, m))))
 	for k, v := range m.All() {
 		r[store.ColumnRef{Scope: store.Attr, Name: k}] = value(v)
 	}

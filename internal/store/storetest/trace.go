@@ -68,7 +68,7 @@ func (r Row) toSpan(sp ptrace.Span) {
 	sp.SetEndTimestamp(pcommon.Timestamp(r.time() + r.int(store.ColDuration)))
 	r.fill(store.Attr, sp.Attributes())
 	var events []struct {
-		Time       int64
+		Ts         int64
 		Name       string
 		Attributes map[string]any
 	}
@@ -77,7 +77,7 @@ func (r Row) toSpan(sp ptrace.Span) {
 	}
 	for _, e := range events {
 		ev := sp.Events().AppendEmpty()
-		ev.SetTimestamp(pcommon.Timestamp(e.Time))
+		ev.SetTimestamp(pcommon.Timestamp(e.Ts))
 		ev.SetName(e.Name)
 		_ = ev.Attributes().FromRaw(e.Attributes)
 	}
