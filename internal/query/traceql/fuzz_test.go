@@ -1,0 +1,43 @@
+package traceql
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzParse: no query makes the parser panic, and the text of a parsed query
+// parses to the same text.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.test")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if i := strings.IndexAny(line, "({"); strings.HasPrefix(line, "eval") && i > 0 {
+				f.Add(strings.TrimSpace(line[i:]))
+			}
+		}
+	}
+	f.Add(`{ span."a b\"c" = -1.5 && parent."name" != nil && .5x = 1h2m } !>> ({ } | by(event.x) | select(link.y, trace:id)) | (count() + 1) ^ 2 >= -3`)
+	f.Fuzz(func(t *testing.T, q string) {
+		e, err := Parse(q)
+		if err != nil {
+			if e != nil {
+				t.Fatal("an error and an expression")
+			}
+			return
+		}
+		text := e.String()
+		again, err := Parse(text)
+		if err != nil {
+			t.Fatalf("%q became %q, which does not parse: %v", q, text, err)
+		}
+		if again.String() != text {
+			t.Fatalf("%q became %q, then %q", q, text, again.String())
+		}
+	})
+}

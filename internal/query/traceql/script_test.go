@@ -1,0 +1,245 @@
+package traceql
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"hinomi/internal/model"
+	"hinomi/internal/store/storetest"
+)
+
+// A script has blocks. Times are offsets from scriptZero.
+//
+//	trace 1                            then its spans:
+//	  ID PARENT START DURATION SERVICE "NAME" key=value …
+//	                                   PARENT - is none; kind=, status=, message=,
+//	                                   resource.x= and event.NAME.x= are taken apart
+//	eval [limit N] [spss N] QUERY      then TRACE: ID ID … for each spanset, newest
+//	                                   trace first; by and aggregates in brackets
+//	eval show QUERY                    then TRACE ID key=value …
+//	eval fail QUERY                    then a part of the error
+var scriptZero = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.test")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runScript(t, f, string(text))
+		})
+	}
+}
+
+func runScript(t *testing.T, name, text string) {
+	mem := storetest.New()
+	mem.UnitRows = 3
+	eng, err := New(Options{Store: mem})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(text, "\n")
+	evals := 0
+	for i := 0; i < len(lines); i++ {
+		head := strings.TrimSpace(lines[i])
+		if head == "" || head[0] == '#' {
+			continue
+		}
+		at := fmt.Sprintf("%s:%d: %s", name, i+1, head)
+		var body []string
+		for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  ") {
+			i++
+			body = append(body, strings.TrimSpace(lines[i]))
+		}
+		word, rest, _ := strings.Cut(head, " ")
+		switch word {
+		case "trace":
+			if err := loadTrace(mem, rest, body); err != nil {
+				t.Fatalf("%s: %v", at, err)
+			}
+		case "eval":
+			evals++
+			if err := evalScript(eng, rest, body); err != nil {
+				t.Errorf("%s\n%v", at, err)
+			}
+		default:
+			t.Fatalf("%s: unknown command", at)
+		}
+	}
+	t.Logf("%d evaluations", evals)
+}
+
+var spanRe = regexp.MustCompile(`^(\S+) (\S+) (\S+) (\S+) (\S+) "([^"]*)"(.*)$`)
+var pairRe = regexp.MustCompile(`(\S+?)=("[^"]*"|\S+)`)
+
+func loadTrace(mem *storetest.Memory, id string, body []string) error {
+	n, err := strconv.Atoi(id)
+	if err != nil {
+		return err
+	}
+	td := ptrace.NewTraces()
+	for _, line := range body {
+		m := spanRe.FindStringSubmatch(line)
+		if m == nil {
+			return fmt.Errorf("not a span: %s", line)
+		}
+		start, err1 := time.ParseDuration(m[3])
+		dur, err2 := time.ParseDuration(m[4])
+		if err1 != nil || err2 != nil {
+			return fmt.Errorf("not a span: %s", line)
+		}
+		rs := td.ResourceSpans().AppendEmpty()
+		rs.Resource().Attributes().PutStr("service.name", m[5])
+		ss := rs.ScopeSpans().AppendEmpty()
+		ss.Scope().SetName("lib-" + m[5])
+		sp := ss.Spans().AppendEmpty()
+		sp.SetTraceID(pcommon.TraceID{15: byte(n)})
+		sp.SetSpanID(pcommon.SpanID{0: m[1][0]})
+		if m[2] != "-" {
+			sp.SetParentSpanID(pcommon.SpanID{0: m[2][0]})
+		}
+		sp.SetName(m[6])
+		sp.SetStartTimestamp(pcommon.NewTimestampFromTime(scriptZero.Add(start)))
+		sp.SetEndTimestamp(pcommon.NewTimestampFromTime(scriptZero.Add(start + dur)))
+		for _, p := range pairRe.FindAllStringSubmatch(m[7], -1) {
+			setPair(rs.Resource(), sp, p[1], p[2])
+		}
+	}
+	_, err = mem.AppendTraces(context.Background(), model.ScopeAll(), td)
+	return err
+}
+
+func setPair(res pcommon.Resource, sp ptrace.Span, k, v string) {
+	put := func(m pcommon.Map, k, v string) {
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+			m.PutInt(k, n)
+		} else if f, err := strconv.ParseFloat(v, 64); err == nil {
+			m.PutDouble(k, f)
+		} else if b, err := strconv.ParseBool(v); err == nil {
+			m.PutBool(k, b)
+		} else {
+			m.PutStr(k, strings.Trim(v, `"`))
+		}
+	}
+	switch {
+	case k == "kind":
+		sp.SetKind(ptrace.SpanKind(slices.Index(kindNames, v)))
+	case k == "status":
+		sp.Status().SetCode(ptrace.StatusCode(slices.Index(statusNames, v)))
+	case k == "message":
+		sp.Status().SetMessage(strings.Trim(v, `"`))
+	case strings.HasPrefix(k, "resource."):
+		put(res.Attributes(), strings.TrimPrefix(k, "resource."), v)
+	case strings.HasPrefix(k, "event."):
+		name, attr, _ := strings.Cut(strings.TrimPrefix(k, "event."), ".")
+		e := sp.Events().AppendEmpty()
+		e.SetName(name)
+		e.SetTimestamp(sp.StartTimestamp() + 5e6)
+		put(e.Attributes(), attr, v)
+	default:
+		put(sp.Attributes(), k, v)
+	}
+}
+
+func evalScript(eng *Engine, rest string, want []string) error {
+	r := Request{Start: scriptZero, End: scriptZero.Add(time.Hour), Spss: 100}
+	show := false
+	for {
+		word, tail, _ := strings.Cut(rest, " ")
+		switch word {
+		case "limit", "spss":
+			num, q, _ := strings.Cut(tail, " ")
+			n, _ := strconv.Atoi(num)
+			if word == "limit" {
+				r.Limit = n
+			} else {
+				r.Spss = n
+			}
+			rest = q
+			continue
+		case "min", "max":
+			num, q, _ := strings.Cut(tail, " ")
+			d, _ := time.ParseDuration(num)
+			if word == "min" {
+				r.MinDuration = d
+			} else {
+				r.MaxDuration = d
+			}
+			rest = q
+			if !strings.HasPrefix(num, "(") {
+				continue
+			}
+		case "show":
+			show, rest = true, tail
+			continue
+		case "fail":
+			r.Query = tail
+			_, err := eng.Search(context.Background(), model.ScopeAll(), r)
+			if err == nil || !strings.Contains(err.Error(), strings.Join(want, "\n")) {
+				return fmt.Errorf("error %v lacks %q", err, want)
+			}
+			return nil
+		}
+		break
+	}
+	r.Query = rest
+	res, err := eng.Search(context.Background(), model.ScopeAll(), r)
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, tr := range res.Traces {
+		id := strings.TrimLeft(tr.TraceID, "0")
+		for _, set := range tr.Sets {
+			if show {
+				for _, sp := range set.Spans {
+					line := id + " " + spanLetter(sp)
+					if sp.Name != "" {
+						line += fmt.Sprintf(" name=%q", sp.Name)
+					}
+					for _, a := range sp.Attrs {
+						line += " " + a.Name + "=" + a.Val.String()
+					}
+					got = append(got, line)
+				}
+				continue
+			}
+			line := id + ":"
+			for _, sp := range set.Spans {
+				line += " " + spanLetter(sp)
+			}
+			if set.Matched != len(set.Spans) {
+				line += fmt.Sprintf(" of %d", set.Matched)
+			}
+			for _, a := range set.Attrs {
+				line += fmt.Sprintf(" [%s %s]", a.Name, a.Val)
+			}
+			got = append(got, line)
+		}
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	return nil
+}
+
+func spanLetter(sp FoundSpan) string {
+	b, _ := strconv.ParseUint(sp.ID[:2], 16, 8)
+	return string(rune(b))
+}
