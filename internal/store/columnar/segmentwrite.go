@@ -197,7 +197,7 @@ type segmentAttrs struct {
 
 // maxRestKeys bounds the keys listed in the manifest: a sender that puts ids
 // into keys must not blow it up. Keys beyond are stored and found, not listed.
-const maxRestKeys = 2000
+const maxRestKeys = 16_384
 
 // restVec adds the demoted attributes to the rest objects of their rows; an
 // empty object becomes null. It notes the keys it meets.
