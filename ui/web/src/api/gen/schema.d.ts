@@ -4,569 +4,562 @@
  */
 
 export interface paths {
-  "/api/hinomi/v1/overview": {
+  '/api/hinomi/v1/overview': {
     parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
     /** The state of everything in one answer */
-    get: operations["overview"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/hinomi/v1/services": {
+    get: operations['overview']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/api/hinomi/v1/services': {
     parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
     /** Every service with its state, worst first */
-    get: operations["services"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/hinomi/v1/services/{name}": {
+    get: operations['services']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/api/hinomi/v1/services/{name}': {
     parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
     /** One service with operations and dependencies */
-    get: operations["service"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/hinomi/v1/status": {
+    get: operations['service']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/api/hinomi/v1/status': {
     parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
     /** Hinomi itself: intake ledger and stores */
-    get: operations["status"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
+    get: operations['status']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
 }
-export type webhooks = Record<string, never>;
+export type webhooks = Record<string, never>
 export interface components {
   schemas: {
     Alert: {
       annotations: {
-        [key: string]: string;
-      };
+        [key: string]: string
+      }
       labels: {
-        [key: string]: string;
-      };
-      name: string;
+        [key: string]: string
+      }
+      name: string
       /** @description service it is about, empty when none */
-      service: string;
+      service: string
       /** @description label severity, such as critical, warning, info */
-      severity: string;
+      severity: string
       /**
        * Format: int64
        * @description Unix milliseconds when its expression became true
        */
-      sinceMs: number;
+      sinceMs: number
       /** @enum {string} */
-      state: "pending" | "firing";
+      state: 'pending' | 'firing'
       /** @description annotation summary, or description */
-      summary: string;
+      summary: string
       /** Format: double */
-      value: number;
-    };
+      value: number
+    }
     CountsStruct: {
       /** Format: int64 */
-      broken: number;
+      broken: number
       /** Format: int64 */
-      ok: number;
+      ok: number
       /** Format: int64 */
-      risk: number;
+      risk: number
       /** Format: int64 */
-      unknown: number;
-    };
+      unknown: number
+    }
     Dependency: {
       /**
        * Format: double
        * @description fraction; null without requests
        */
-      errorShare: number | null;
-      name: string;
+      errorShare: number | null
+      name: string
       /** Format: double */
-      p50Ms: number | null;
+      p50Ms: number | null
       /** Format: double */
-      p99Ms: number | null;
+      p99Ms: number | null
       /**
        * Format: double
        * @description null when there is no data
        */
-      requestsPerSecond: number | null;
+      requestsPerSecond: number | null
       /**
        * Format: double
        * @description fraction of all calls in this direction
        */
-      share: number;
+      share: number
       /** @description connection type: empty for a plain request, database, messaging_system or virtual_node */
-      type: string;
-    };
+      type: string
+    }
     ErrorDetail: {
       /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
-      location?: string;
+      location?: string
       /** @description Error message text */
-      message?: string;
+      message?: string
       /** @description The value at the given location */
-      value?: unknown;
-    };
+      value?: unknown
+    }
     ErrorModel: {
       /**
        * @description A human-readable explanation specific to this occurrence of the problem.
        * @example Property foo is required but is missing.
        */
-      detail?: string;
+      detail?: string
       /** @description Optional list of individual error details */
-      errors?: components["schemas"]["ErrorDetail"][] | null;
+      errors?: components['schemas']['ErrorDetail'][] | null
       /**
        * Format: uri
        * @description A URI reference that identifies the specific occurrence of the problem.
        * @example https://example.com/error-log/abc123
        */
-      instance?: string;
+      instance?: string
       /**
        * Format: int64
        * @description HTTP status code
        * @example 400
        */
-      status?: number;
+      status?: number
       /**
        * @description A short, human-readable summary of the problem type. This value should not change between occurrences of the error.
        * @example Bad Request
        */
-      title?: string;
+      title?: string
       /**
        * Format: uri
        * @description A URI reference to human-readable documentation for the error.
        * @default about:blank
        * @example https://example.com/errors/example
        */
-      type: string;
-    };
+      type: string
+    }
     Health: {
       /**
        * @description storeError: a store cannot work; damaged: files were set aside; rejecting: records are refused; empty: nothing came in yet; quiet: nothing comes in any more
        * @enum {string}
        */
-      code:
-        | "ok"
-        | "notReady"
-        | "storeError"
-        | "damaged"
-        | "rejecting"
-        | "empty"
-        | "quiet";
+      code: 'ok' | 'notReady' | 'storeError' | 'damaged' | 'rejecting' | 'empty' | 'quiet'
       /**
        * Format: int64
        * @description damaged files or refused records
        */
-      count?: number;
+      count?: number
       /** @description the error in words, or the most frequent reason of a rejection */
-      reason?: string;
+      reason?: string
       /**
        * Format: int64
        * @description newest intake
        */
-      sinceMs?: number;
+      sinceMs?: number
       /** @enum {string} */
-      state: "ok" | "risk" | "broken" | "unknown";
+      state: 'ok' | 'risk' | 'broken' | 'unknown'
       /** @description the store it is about */
-      store?: string;
-    };
+      store?: string
+    }
     Intake: {
       /** Format: int64 */
-      lastSeenMs: number;
+      lastSeenMs: number
       /**
        * Format: int64
        * @description records refused for good since the process started
        */
-      rejected: number;
+      rejected: number
       /** @enum {string} */
-      signal: "logs" | "traces" | "metrics";
+      signal: 'logs' | 'traces' | 'metrics'
       /**
        * Format: int64
        * @description records since the process started
        */
-      stored: number;
+      stored: number
       /**
        * Format: double
        * @description records stored per second, over the last seconds
        */
-      storedPerSecond: number;
-    };
+      storedPerSecond: number
+    }
     LedgerEntry: {
       /**
        * Format: int64
        * @description Unix milliseconds of the newest request, 0 for never
        */
-      lastSeenMs: number;
+      lastSeenMs: number
       /**
        * Format: int64
        * @description records
        */
-      received: number;
+      received: number
       /** @description records refused for good, by reason */
       rejected: {
-        [key: string]: number;
-      };
+        [key: string]: number
+      }
       /** @enum {string} */
-      signal: "logs" | "traces" | "metrics";
+      signal: 'logs' | 'traces' | 'metrics'
       /** @description door it came through, such as otlp, remote_write, scrape, loki, host */
-      source: string;
+      source: string
       /**
        * Format: int64
        * @description records that are on disk
        */
-      stored: number;
-    };
+      stored: number
+    }
     Operation: {
       /**
        * Format: double
        * @description fraction; null without requests
        */
-      errorShare: number | null;
+      errorShare: number | null
       /** @enum {string} */
-      kind: "server" | "consumer";
-      name: string;
+      kind: 'server' | 'consumer'
+      name: string
       /** Format: double */
-      p50Ms: number | null;
+      p50Ms: number | null
       /** Format: double */
-      p99Ms: number | null;
+      p99Ms: number | null
       /**
        * Format: double
        * @description null when there is no data
        */
-      requestsPerSecond: number | null;
-    };
+      requestsPerSecond: number | null
+    }
     OverviewOutputBody: {
       /** @description pending and firing, most urgent first */
-      alerts: components["schemas"]["Alert"][];
+      alerts: components['schemas']['Alert'][]
       /** @description services by state */
-      counts: components["schemas"]["CountsStruct"];
-      health: components["schemas"]["Health"];
-      intake: components["schemas"]["Intake"][];
+      counts: components['schemas']['CountsStruct']
+      health: components['schemas']['Health']
+      intake: components['schemas']['Intake'][]
       /** @description worst first */
-      services: components["schemas"]["Service"][];
+      services: components['schemas']['Service'][]
       /**
        * Format: int64
        * @description bytes on disk in all stores
        */
-      storedBytes: number;
+      storedBytes: number
       /** Format: double */
-      uptimeSeconds: number;
-      version: string;
-    };
+      uptimeSeconds: number
+      version: string
+    }
     RED: {
       /**
        * Format: double
        * @description fraction; null without requests
        */
-      errorShare: number | null;
+      errorShare: number | null
       /** Format: double */
-      p50Ms: number | null;
+      p50Ms: number | null
       /** Format: double */
-      p99Ms: number | null;
+      p99Ms: number | null
       /**
        * Format: double
        * @description null when there is no data
        */
-      requestsPerSecond: number | null;
-    };
+      requestsPerSecond: number | null
+    }
     Service: {
       /** @description firing alerts of the service */
-      alerts: components["schemas"]["Alert"][];
-      hourAgo: components["schemas"]["RED"];
-      name: string;
-      now: components["schemas"]["RED"];
-      spark: components["schemas"]["Spark"];
+      alerts: components['schemas']['Alert'][]
+      hourAgo: components['schemas']['RED']
+      name: string
+      now: components['schemas']['RED']
+      spark: components['schemas']['Spark']
       /** @enum {string} */
-      state: "ok" | "risk" | "broken" | "unknown";
-      verdict: components["schemas"]["Verdict"];
-    };
+      state: 'ok' | 'risk' | 'broken' | 'unknown'
+      verdict: components['schemas']['Verdict']
+    }
     ServiceDetail: {
       /** @description firing alerts of the service */
-      alerts: components["schemas"]["Alert"][];
+      alerts: components['schemas']['Alert'][]
       /** @description what calls the service */
-      calledBy: components["schemas"]["Dependency"][];
+      calledBy: components['schemas']['Dependency'][]
       /** @description what the service calls */
-      calls: components["schemas"]["Dependency"][];
-      hourAgo: components["schemas"]["RED"];
-      name: string;
-      now: components["schemas"]["RED"];
+      calls: components['schemas']['Dependency'][]
+      hourAgo: components['schemas']['RED']
+      name: string
+      now: components['schemas']['RED']
       /** @description most failures first, then busiest */
-      operations: components["schemas"]["Operation"][];
-      spark: components["schemas"]["Spark"];
+      operations: components['schemas']['Operation'][]
+      spark: components['schemas']['Spark']
       /** @enum {string} */
-      state: "ok" | "risk" | "broken" | "unknown";
-      verdict: components["schemas"]["Verdict"];
-    };
+      state: 'ok' | 'risk' | 'broken' | 'unknown'
+      verdict: components['schemas']['Verdict']
+    }
     ServicesOutputBody: {
       /** @description worst first */
-      services: components["schemas"]["Service"][];
-    };
+      services: components['schemas']['Service'][]
+    }
     Spark: {
-      errorShare: (number | null)[];
-      p99Ms: (number | null)[];
-      requestsPerSecond: (number | null)[];
+      errorShare: (number | null)[]
+      p99Ms: (number | null)[]
+      requestsPerSecond: (number | null)[]
       /**
        * Format: int64
        * @description Unix milliseconds of the first value
        */
-      startMs: number;
+      startMs: number
       /** Format: int64 */
-      stepMs: number;
-    };
+      stepMs: number
+    }
     StatusOutputBody: {
-      intake: components["schemas"]["Intake"][];
-      ledger: components["schemas"]["LedgerEntry"][];
-      notReadyReason?: string;
+      intake: components['schemas']['Intake'][]
+      ledger: components['schemas']['LedgerEntry'][]
+      notReadyReason?: string
       /**
        * Format: int64
        * @description the server's clock
        */
-      nowMs: number;
-      ready: boolean;
-      stores: components["schemas"]["StoreStatus"][];
+      nowMs: number
+      ready: boolean
+      stores: components['schemas']['StoreStatus'][]
       /** Format: double */
-      uptimeSeconds: number;
-      version: string;
-    };
+      uptimeSeconds: number
+      version: string
+    }
     StoreStatus: {
       /**
        * Format: int64
        * @description bytes on disk
        */
-      bytes: number;
+      bytes: number
       /**
        * Format: int64
        * @description files set aside because their checksums are wrong
        */
-      damaged: number;
+      damaged: number
       /** @description why the store cannot work, in words */
-      error?: string;
+      error?: string
       /** @example logs */
-      name: string;
+      name: string
       /**
        * Format: int64
        * @description Unix milliseconds of the oldest datum, 0 for none
        */
-      oldestMs: number;
+      oldestMs: number
       /**
        * Format: int64
        * @description records or samples; -1 when the store does not count them
        */
-      rows: number;
+      rows: number
       /**
        * Format: int64
        * @description immutable files or blocks
        */
-      segments: number;
-    };
+      segments: number
+    }
     Verdict: {
       /** @description name of the worst firing alert */
-      alert?: string;
+      alert?: string
       /**
        * @description errors: a share of requests fails; slow: p99 is far above an hour ago; alert: only an alert says so; noTraffic: served within the last hour, not now; noSpans: known, but sends no server spans
        * @enum {string}
        */
-      code: "ok" | "errors" | "slow" | "alert" | "noTraffic" | "noSpans";
+      code: 'ok' | 'errors' | 'slow' | 'alert' | 'noTraffic' | 'noSpans'
       /** @description service or store whose calls fail most */
-      dependency?: string;
+      dependency?: string
       /**
        * Format: double
        * @description fraction of the calls to the dependency that fail
        */
-      dependencyShare?: number;
+      dependencyShare?: number
       /**
        * Format: double
        * @description fraction of requests that fail now
        */
-      errorShare?: number;
+      errorShare?: number
       /** @description operation with most of the failures or the time */
-      operation?: string;
+      operation?: string
       /**
        * Format: double
        * @description p99 one hour before
        */
-      p99BeforeMs?: number;
+      p99BeforeMs?: number
       /** Format: double */
-      p99Ms?: number;
+      p99Ms?: number
       /** Format: double */
-      requestsPerSecond?: number;
+      requestsPerSecond?: number
       /**
        * Format: int64
        * @description Unix milliseconds since when it is like this, as far as the range shows
        */
-      sinceMs?: number;
-    };
-  };
-  responses: never;
-  parameters: never;
-  requestBodies: never;
-  headers: never;
-  pathItems: never;
+      sinceMs?: number
+    }
+  }
+  responses: never
+  parameters: never
+  requestBodies: never
+  headers: never
+  pathItems: never
 }
-export type $defs = Record<string, never>;
+export type $defs = Record<string, never>
 export interface operations {
   overview: {
     parameters: {
       query?: {
         /** @description Unix milliseconds, inclusive; default one hour before to */
-        from?: number;
+        from?: number
         /** @description Unix milliseconds; default now */
-        to?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
+        to?: number
+      }
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
     responses: {
       /** @description OK */
       200: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/json": components["schemas"]["OverviewOutputBody"];
-        };
-      };
+          'application/json': components['schemas']['OverviewOutputBody']
+        }
+      }
       /** @description Error */
       default: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/problem+json": components["schemas"]["ErrorModel"];
-        };
-      };
-    };
-  };
+          'application/problem+json': components['schemas']['ErrorModel']
+        }
+      }
+    }
+  }
   services: {
     parameters: {
       query?: {
         /** @description Unix milliseconds, inclusive; default one hour before to */
-        from?: number;
+        from?: number
         /** @description Unix milliseconds; default now */
-        to?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
+        to?: number
+      }
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
     responses: {
       /** @description OK */
       200: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/json": components["schemas"]["ServicesOutputBody"];
-        };
-      };
+          'application/json': components['schemas']['ServicesOutputBody']
+        }
+      }
       /** @description Error */
       default: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/problem+json": components["schemas"]["ErrorModel"];
-        };
-      };
-    };
-  };
+          'application/problem+json': components['schemas']['ErrorModel']
+        }
+      }
+    }
+  }
   service: {
     parameters: {
-      query?: never;
-      header?: never;
+      query?: never
+      header?: never
       path: {
         /** @description service.name */
-        name: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
+        name: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
     responses: {
       /** @description OK */
       200: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/json": components["schemas"]["ServiceDetail"];
-        };
-      };
+          'application/json': components['schemas']['ServiceDetail']
+        }
+      }
       /** @description Error */
       default: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/problem+json": components["schemas"]["ErrorModel"];
-        };
-      };
-    };
-  };
+          'application/problem+json': components['schemas']['ErrorModel']
+        }
+      }
+    }
+  }
   status: {
     parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
     responses: {
       /** @description OK */
       200: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/json": components["schemas"]["StatusOutputBody"];
-        };
-      };
+          'application/json': components['schemas']['StatusOutputBody']
+        }
+      }
       /** @description Error */
       default: {
         headers: {
-          [name: string]: unknown;
-        };
+          [name: string]: unknown
+        }
         content: {
-          "application/problem+json": components["schemas"]["ErrorModel"];
-        };
-      };
-    };
-  };
+          'application/problem+json': components['schemas']['ErrorModel']
+        }
+      }
+    }
+  }
 }

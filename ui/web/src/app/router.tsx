@@ -1,0 +1,26 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, type AnyRoute } from '@tanstack/react-router'
+import { parseSearch, stringifySearch } from '../url/search.ts'
+import { Crashed, NotFound } from './Fallback.tsx'
+import { Shell } from './Shell.tsx'
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Crashed })
+
+const page = (path: string, component: ReturnType<typeof lazyRouteComponent>): AnyRoute =>
+  createRoute({ getParentRoute: () => root, path, component, errorComponent: Crashed })
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    page(
+      '/',
+      lazyRouteComponent(() => import('../pages/overview/OverviewPage.tsx'), 'OverviewPage'),
+    ),
+    page(
+      '/services',
+      lazyRouteComponent(() => import('../pages/services/ServicesPage.tsx'), 'ServicesPage'),
+    ),
+  ]),
+  parseSearch,
+  stringifySearch,
+  defaultPreload: false,
+  scrollRestoration: true,
+})

@@ -1,0 +1,63 @@
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react'
+import { useSearch } from '../url/useSearch.ts'
+import { defaultRange, isRelative, parseDuration, resolve, type Range, type Span } from './range.ts'
+
+const Clock = createContext<{ now: number; tick: () => void }>({ now: 0, tick: () => {} })
+
+export const refreshChoices = ['off', '5s', '10s', '30s', '1m', '5m'] as const
+const defaultRefresh = '10s'
+
+/** The one clock of all panels of a page: they show the same "now". */
+export function ClockProvider({ children }: { children: ReactNode }) {
+  const [now, setNow] = useState(() => Date.now())
+  const tick = useCallback(() => setNow(Date.now()), [])
+  const { search } = useSearch()
+  const every = isRelative(rangeOf(search)) ? parseDuration(search.refresh || defaultRefresh) : null
+  useEffect(() => {
+    if (!every) return
+    const id = setInterval(() => {
+      // A page that nobody sees asks nothing.
+      if (!document.hidden) tick()
+    }, every)
+    document.addEventListener('visibilitychange', tick)
+    return () => {
+      clearInterval(id)
+      document.removeEventListener('visibilitychange', tick)
+    }
+  }, [every, tick])
+  const value = useMemo(() => ({ now, tick }), [now, tick])
+  return <Clock value={value}>{children}</Clock>
+}
+
+function rangeOf(search: Record<string, string>): Range {
+  return { from: search.from || defaultRange.from, to: search.to || defaultRange.to }
+}
+
+export interface CurrentRange {
+  range: Range
+  span: Span
+  now: number
+  refresh: string
+  /** Ask everything again. */
+  tick: () => void
+  setRange: (range: Range) => void
+  setRefresh: (refresh: string) => void
+}
+
+/** The time range in the URL, resolved at the page's clock. */
+export function useRange(): CurrentRange {
+  const { now, tick } = useContext(Clock)
+  const { search, setSearch } = useSearch()
+  const from = search.from || defaultRange.from
+  const to = search.to || defaultRange.to
+  const span = useMemo(() => resolve({ from, to }, now), [from, to, now])
+  const setRange = useCallback(
+    (range: Range) => {
+      tick()
+      setSearch({ from: range.from, to: range.to })
+    },
+    [setSearch, tick],
+  )
+  const setRefresh = useCallback((refresh: string) => setSearch({ refresh }), [setSearch])
+  return { range: { from, to }, span, now, refresh: search.refresh || defaultRefresh, tick, setRange, setRefresh }
+}
