@@ -94,7 +94,7 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	mux.Handle("/api/v1/write", write)
-	return nil
+	return a.pages(engine, mux)
 }
 
 func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {

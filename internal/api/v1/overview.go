@@ -8,17 +8,17 @@ import (
 // quietAfter is how long nothing may come in before Hinomi says so.
 const quietAfter = 2 * time.Minute
 
-// riskRejectedShare is the share of refused records from which it is worth a
-// sentence. A single malformed request must not be amber until the next start.
-const riskRejectedShare = 0.001
+// refusedFor is how long a refused record is worth a sentence.
+const refusedFor = 5 * time.Minute
 
 // Health is what Hinomi says about itself, as a code and its parameters.
 type Health struct {
 	State  State  `json:"state" enum:"ok,risk,broken,unknown"`
 	Code   string `json:"code" enum:"ok,notReady,storeError,damaged,rejecting,empty,quiet" doc:"storeError: a store cannot work; damaged: files were set aside; rejecting: records are refused; empty: nothing came in yet; quiet: nothing comes in any more"`
 	Store  string `json:"store,omitempty" doc:"the store it is about"`
-	Reason string `json:"reason,omitempty" doc:"the error in words, or the most frequent reason of a rejection"`
-	Count  int64  `json:"count,omitempty" doc:"damaged files or refused records"`
+	Source string `json:"source,omitempty" doc:"the door whose records are refused"`
+	Reason string `json:"reason,omitempty" doc:"the error, or the newest refusal, in words"`
+	Count  int64  `json:"count,omitempty" doc:"damaged files, or records refused since the start"`
 	Since  int64  `json:"sinceMs,omitempty" doc:"newest intake"`
 }
 
@@ -92,15 +92,12 @@ func health(s *statusOutput, now time.Time) Health {
 			return Health{State: Risk, Code: "damaged", Store: st.Name, Count: int64(st.Damaged)}
 		}
 	}
-	var newest, received, rejected, most int64
-	var reason string
+	var newest int64
+	var refusing LedgerEntry
 	for _, e := range b.Ledger {
-		newest, received = max(newest, e.LastSeen), received+e.Received
-		for r, n := range e.Rejected {
-			rejected += n
-			if n > most {
-				reason, most = r, n
-			}
+		newest = max(newest, e.LastSeen)
+		if e.LastRejected > refusing.LastRejected {
+			refusing = e
 		}
 	}
 	switch {
@@ -108,8 +105,12 @@ func health(s *statusOutput, now time.Time) Health {
 		return Health{State: Unknown, Code: "empty"}
 	case now.Sub(time.UnixMilli(newest)) > quietAfter:
 		return Health{State: Risk, Code: "quiet", Since: newest}
-	case float64(rejected) > riskRejectedShare*float64(received):
-		return Health{State: Risk, Code: "rejecting", Count: rejected, Reason: reason}
+	case now.Sub(time.UnixMilli(refusing.LastRejected)) < refusedFor:
+		var count int64
+		for _, n := range refusing.Rejected {
+			count += n
+		}
+		return Health{State: Risk, Code: "rejecting", Source: refusing.Source, Count: count, Reason: refusing.LastRejection}
 	}
 	return Health{State: OK, Code: "ok", Since: newest}
 }

@@ -32,6 +32,9 @@ type LedgerEntry struct {
 	Stored   int64            `json:"stored" doc:"records that are on disk"`
 	Rejected map[string]int64 `json:"rejected" doc:"records refused for good, by reason"`
 	LastSeen int64            `json:"lastSeenMs" doc:"Unix milliseconds of the newest request, 0 for never"`
+
+	LastRejected  int64  `json:"lastRejectedMs" doc:"Unix milliseconds of the newest refusal, 0 for never"`
+	LastRejection string `json:"lastRejection,omitempty" doc:"the newest refusal in words"`
 }
 
 // StoreStatus describes one store.

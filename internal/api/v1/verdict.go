@@ -11,9 +11,9 @@ const (
 	// both relatively and in milliseconds, because small numbers wobble.
 	slowFactor = 2.0
 	slowByMs   = 100.0
-	// minRate is the requests per second below which one failure says little: one
-	// failure of ten requests in the window.
-	minRate = 10.0 / 120
+	// minFailures is how many failures within the window make a share worth a
+	// word: one or two are no trend, whatever share of few requests they are.
+	minFailures = 3.0
 	// mainShare is how much of the failures one operation has for the verdict to name it.
 	mainShare = 0.5
 	// badDependencyShare is from which share of failing calls the verdict names a dependency.
@@ -32,7 +32,8 @@ func judge(s *Service, seenServing, serving bool, c culprit) {
 	worst := worstAlert(s.Alerts)
 	v := Verdict{Alert: worst.Name}
 	switch {
-	case s.Now.ErrorShare != nil && *s.Now.ErrorShare >= riskErrorShare && *s.Now.Rate >= minRate:
+	case s.Now.ErrorShare != nil && *s.Now.ErrorShare >= riskErrorShare &&
+		*s.Now.Rate**s.Now.ErrorShare*window.Seconds() >= minFailures:
 		s.State = Risk
 		if *s.Now.ErrorShare >= brokenErrorShare {
 			s.State = Broken

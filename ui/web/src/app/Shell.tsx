@@ -156,5 +156,3 @@ function LanguageMenu() {
     </Menu>
   )
 }
-
-export const icons = { Activity, Bell, LineChart, ScrollText, Waypoints }

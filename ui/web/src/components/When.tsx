@@ -15,9 +15,9 @@ export function When({ ms, full = false }: { ms: number; full?: boolean }) {
 /** "3 hours": the largest unit that fits. */
 export function durationText(ms: number, t: T): string {
   const s = Math.max(0, Math.round(ms / 1000))
-  if (s >= 172_800) return t('time.days', { count: Math.floor(s / 86_400) })
-  if (s >= 7200) return t('time.hours', { count: Math.floor(s / 3600) })
-  if (s >= 120) return t('time.minutes', { count: Math.floor(s / 60) })
+  if (s >= 172_800 || s === 86_400) return t('time.days', { count: Math.floor(s / 86_400) })
+  if (s >= 7200 || s === 3600) return t('time.hours', { count: Math.floor(s / 3600) })
+  if (s >= 120 || s === 60) return t('time.minutes', { count: Math.floor(s / 60) })
   return t('time.seconds', { count: s })
 }
 

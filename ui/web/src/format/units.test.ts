@@ -5,7 +5,7 @@ describe('units', () => {
   it('writes three digits', () => {
     expect(num(0, 'en')).toBe('0')
     expect(num(12.3456, 'en')).toBe('12.3')
-    expect(num(123.456, 'en')).toBe('123.5')
+    expect(num(123.456, 'en')).toBe('123')
     expect(num(12345.6, 'en')).toBe('12,346')
     expect(num(1e-9, 'en')).toBe('1.00e-9')
     expect(num(null, 'en')).toBe(none)

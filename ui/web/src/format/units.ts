@@ -22,7 +22,7 @@ export function num(v: Maybe, locale: string): string {
   if (!Number.isFinite(v)) return v > 0 ? '∞' : '-∞'
   const a = Math.abs(v)
   if (a !== 0 && (a >= 1e15 || a < 1e-6)) return v.toExponential(2)
-  if (a >= 100) return format(locale, { maximumFractionDigits: a >= 1000 || Number.isInteger(v) ? 0 : 1 }).format(v)
+  if (a >= 100) return format(locale, { maximumFractionDigits: 0 }).format(v)
   return format(locale, { maximumSignificantDigits: 3 }).format(v)
 }
 
@@ -66,7 +66,9 @@ export function share(v: Maybe, locale: string): string {
 
 /** Things per second. */
 export function rate(v: Maybe, locale: string, what = 'req/s'): string {
-  return missing(v) ? none : `${v >= 10000 ? compact(v, locale) : num(v, locale)} ${what}`
+  if (missing(v)) return none
+  if (v >= 10000) return `${compact(v, locale)} ${what}`
+  return `${v < 10 ? format(locale, { maximumSignificantDigits: 2 }).format(v) : num(v, locale)} ${what}`
 }
 
 export function bytes(v: Maybe, locale: string): string {

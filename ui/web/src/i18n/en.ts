@@ -156,7 +156,7 @@ export const en = {
     notReady: 'Opening the stores: {{reason}}',
     storeError: 'The {{store}} store cannot work: {{reason}}',
     damaged: '{{count}} damaged files of the {{store}} store were set aside: restore them from a backup',
-    rejecting: '{{count}} records were refused, most of them because: {{reason}}',
+    rejecting: 'Records from {{source}} are refused: {{reason}} ({{count}} since the start)',
     empty: 'Nothing came in yet',
     quiet: 'Nothing came in since {{time}}: check the senders and the network',
   },

@@ -158,7 +158,7 @@ export const ja: Language = {
     notReady: 'ストアを開いています:{{reason}}',
     storeError: '{{store}} ストアが動作できません:{{reason}}',
     damaged: '{{store}} ストアの破損ファイル {{count}} 個を隔離しました。バックアップから復元してください',
-    rejecting: '{{count}} 件のレコードを拒否しました。主な理由:{{reason}}',
+    rejecting: '{{source}} からのレコードを拒否しています:{{reason}}(起動から {{count}} 件)',
     empty: 'まだ何も受信していません',
     quiet: '{{time}} から何も受信していません。送信側とネットワークを確認してください',
   },

@@ -183,16 +183,18 @@ export interface components {
       code: 'ok' | 'notReady' | 'storeError' | 'damaged' | 'rejecting' | 'empty' | 'quiet'
       /**
        * Format: int64
-       * @description damaged files or refused records
+       * @description damaged files, or records refused since the start
        */
       count?: number
-      /** @description the error in words, or the most frequent reason of a rejection */
+      /** @description the error, or the newest refusal, in words */
       reason?: string
       /**
        * Format: int64
        * @description newest intake
        */
       sinceMs?: number
+      /** @description the door whose records are refused */
+      source?: string
       /** @enum {string} */
       state: 'ok' | 'risk' | 'broken' | 'unknown'
       /** @description the store it is about */
@@ -220,6 +222,13 @@ export interface components {
       storedPerSecond: number
     }
     LedgerEntry: {
+      /**
+       * Format: int64
+       * @description Unix milliseconds of the newest refusal, 0 for never
+       */
+      lastRejectedMs: number
+      /** @description the newest refusal in words */
+      lastRejection?: string
       /**
        * Format: int64
        * @description Unix milliseconds of the newest request, 0 for never

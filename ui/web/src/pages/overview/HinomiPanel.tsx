@@ -14,6 +14,7 @@ export function HinomiPanel({ overview }: { overview: Overview }) {
   const text = t(`health.${h.code}`, {
     store: h.store ?? '',
     reason: h.reason ?? '',
+    source: h.source ?? '',
     count: h.count ?? 0,
     time: h.sinceMs ? shortTime(h.sinceMs, locale) : '',
   })
