@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"net/http"
+	"net/http/pprof"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -30,6 +32,10 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) {
 		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(w, r)
 		return
 	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/debug/pprof/"); ok {
+		serveProfile(w, r, name)
+		return
+	}
 	h := a.handler.Load()
 	if h == nil {
 		w.Header().Set("Retry-After", "1")
@@ -37,4 +43,20 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	(*h).ServeHTTP(w, r)
+}
+
+// serveProfile serves Go's profiles of the running process.
+func serveProfile(w http.ResponseWriter, r *http.Request, name string) {
+	switch name {
+	case "profile":
+		pprof.Profile(w, r)
+	case "trace":
+		pprof.Trace(w, r)
+	case "cmdline":
+		pprof.Cmdline(w, r)
+	case "symbol":
+		pprof.Symbol(w, r)
+	default:
+		pprof.Index(w, r)
+	}
 }
