@@ -257,6 +257,10 @@ func (d *derive) labelsOf(key []store.Value) labels.Labels { return d.groups[key
 // Apply implements plan.Stage.
 func (d *derive) Apply(f *plan.Frame) error {
 	d.codes = slices.Grow(d.codes[:0], f.N)[:f.N]
+	// Not nil even when no row passes: a nil Sel means every row.
+	if d.sel == nil {
+		d.sel = []int32{}
+	}
 	d.sel = d.sel[:0]
 	value := store.Vec{}
 	switch {

@@ -3,6 +3,7 @@ package logql
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,12 +14,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"hinomi/internal/model"
 	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+	"hinomi/internal/store/columnar"
+	"hinomi/internal/store/logstore"
 	"hinomi/internal/store/storetest"
 )
 
@@ -34,8 +39,7 @@ import (
 //	eval logs 0s 10m [limit N] [forward] QUERY   then TIME {all labels} text
 //	eval fail QUERY                    then a part of the error
 //
-// An expected label value of * matches any. detected_level="unknown" is left out
-// of what is compared: every line of a push without a level has it.
+// An expected label value of * matches any.
 var scriptZero = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 
 func TestScripts(t *testing.T) {
@@ -49,27 +53,58 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			newScript(t).run(f, string(text))
+			for name, open := range stores {
+				t.Run(name, func(t *testing.T) {
+					s := &script{t: t, open: open}
+					s.reset()
+					s.run(f, string(text))
+				})
+			}
 		})
 	}
 }
 
+// stores are what the scripts run on: the naive store, and the embedded engine
+// with its rows in memory and on disk.
+var stores = map[string]func(t *testing.T) store.LogStore{
+	"naive": func(*testing.T) store.LogStore {
+		m := storetest.New()
+		m.UnitRows = 3
+		return m
+	},
+	"memtable": func(t *testing.T) store.LogStore { return openEngine(t) },
+	"segments": func(t *testing.T) store.LogStore { return &flushed{openEngine(t)} },
+}
+
+func openEngine(t *testing.T) *logstore.Store {
+	s, err := logstore.Open(columnar.Options{
+		FS: vfs.NewMem(), Dir: "logs", Now: func() time.Time { return scriptZero.Add(time.Hour) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// flushed moves every append to a segment.
+type flushed struct{ *logstore.Store }
+
+func (f *flushed) AppendLogs(ctx context.Context, scope model.Scope, ld plog.Logs) (store.WriteResult, error) {
+	res, err := f.Store.AppendLogs(ctx, scope, ld)
+	return res, errors.Join(err, f.Flush())
+}
+
 type script struct {
 	t     *testing.T
-	store *storetest.Memory
+	open  func(t *testing.T) store.LogStore
+	store store.LogStore
 	eng   *Engine
 	evals int
 }
 
-func newScript(t *testing.T) *script {
-	s := &script{t: t}
-	s.reset()
-	return s
-}
-
 func (s *script) reset() {
-	s.store = storetest.New()
-	s.store.UnitRows = 3
+	s.store = s.open(s.t)
 	var err error
 	if s.eng, err = New(Options{Store: s.store, MaxSeries: 20}); err != nil {
 		s.t.Fatal(err)
@@ -283,9 +318,15 @@ func renderResult(r Result) []string {
 	return out
 }
 
+// known leaves out what only some stores add: the level of lines without one and
+// the service name that the log store finds in the label app, as Loki does.
 func known(ls labels.Labels) labels.Labels {
+	b := labels.NewBuilder(ls)
 	if ls.Get("detected_level") == "unknown" {
-		return labels.NewBuilder(ls).Del("detected_level").Labels()
+		b.Del("detected_level")
 	}
-	return ls
+	if v := ls.Get("app"); v != "" && v == ls.Get("service_name") {
+		b.Del("service_name")
+	}
+	return b.Labels()
 }

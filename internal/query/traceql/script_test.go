@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"hinomi/internal/model"
+	"hinomi/internal/store"
+	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/storetest"
+	"hinomi/internal/store/tracestore"
 )
 
 // A script has blocks. Times are offsets from scriptZero.
@@ -42,14 +47,45 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			runScript(t, f, string(text))
+			for name, open := range stores {
+				t.Run(name, func(t *testing.T) { runScript(t, open(t), f, string(text)) })
+			}
 		})
 	}
 }
 
-func runScript(t *testing.T, name, text string) {
-	mem := storetest.New()
-	mem.UnitRows = 3
+// stores are what the scripts run on: the naive store, and the embedded engine
+// with its rows in memory and on disk.
+var stores = map[string]func(t *testing.T) store.TraceStore{
+	"naive": func(*testing.T) store.TraceStore {
+		m := storetest.New()
+		m.UnitRows = 3
+		return m
+	},
+	"memtable": func(t *testing.T) store.TraceStore { return openEngine(t) },
+	"segments": func(t *testing.T) store.TraceStore { return &flushed{openEngine(t)} },
+}
+
+func openEngine(t *testing.T) *tracestore.Store {
+	s, err := tracestore.Open(columnar.Options{
+		FS: vfs.NewMem(), Dir: "traces", Now: func() time.Time { return scriptZero.Add(time.Hour) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// flushed moves every append to a segment.
+type flushed struct{ *tracestore.Store }
+
+func (f *flushed) AppendTraces(ctx context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
+	res, err := f.Store.AppendTraces(ctx, scope, td)
+	return res, errors.Join(err, f.Flush())
+}
+
+func runScript(t *testing.T, mem store.TraceStore, name, text string) {
 	eng, err := New(Options{Store: mem})
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +124,7 @@ func runScript(t *testing.T, name, text string) {
 var spanRe = regexp.MustCompile(`^(\S+) (\S+) (\S+) (\S+) (\S+) "([^"]*)"(.*)$`)
 var pairRe = regexp.MustCompile(`(\S+?)=("[^"]*"|\S+)`)
 
-func loadTrace(mem *storetest.Memory, id string, body []string) error {
+func loadTrace(mem store.TraceStore, id string, body []string) error {
 	n, err := strconv.Atoi(id)
 	if err != nil {
 		return err
