@@ -23,6 +23,7 @@ import (
 	"hinomi/internal/ingest/collector"
 	"hinomi/internal/ingest/gate"
 	"hinomi/internal/ingest/ledger"
+	"hinomi/internal/ingest/scrape"
 	"hinomi/internal/model"
 )
 
@@ -50,7 +51,7 @@ type App struct {
 	ledger    *ledger.Ledger
 	gate      *gate.Gate
 	stores    *stores
-	parts     *parts
+	scraper   *scrape.Scraper
 }
 
 // New checks the configuration without starting anything.

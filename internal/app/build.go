@@ -23,13 +23,10 @@ import (
 	"hinomi/internal/store"
 )
 
-// parts are what a reload changes.
-type parts struct{}
-
 // build wires everything on top of the stores and returns the handler. The
-// order of starts is the reverse of the order of stops: what judges starts
-// before and ends after the intake would let absent() fire on shutdown, so the
-// intake is last in and first out.
+// order of stops is the reverse of the order of starts: what is judged must not
+// end before what judges it, or absent() and "no traffic" would fire on every
+// shutdown; what is fed by others starts before them.
 func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, error) {
 	a.ledger = ledger.New(a.registry, time.Now)
 	gen := spanmetrics.New(spanmetrics.Options{
@@ -42,6 +39,9 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 		Ledger: a.ledger, AfterTraces: gen.Observe,
 	})
 	mux := http.NewServeMux()
+	if err := a.newScraper(); err != nil {
+		return nil, err
+	}
 	if err := a.prometheus(cfg, mux); err != nil {
 		return nil, err
 	}
@@ -53,6 +53,9 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
 	a.life.add("intake", func(context.Context) error { return a.collector.Stop() })
+	if err := a.startPull(cfg); err != nil {
+		return nil, err
+	}
 	return mux, nil
 }
 
@@ -71,6 +74,7 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 		Engine: engine, Parser: promql.NewParser(),
 		Queryable: m.ContextQueryable(promapi.ScopeFromContext), Exemplars: m.ContextQueryable(promapi.ScopeFromContext),
 		TSDB: m.Admin(), Metadata: m.Metadata, Scope: a.scope,
+		Targets: a.targets, ScrapePools: a.scrapePools, Config: a.prometheusConfig,
 		Version: a.opts.Version, ListenAddress: a.Addr(), ExternalURL: a.externalURL(cfg),
 		Logger: a.log, Registerer: a.registry, Gatherer: a.registry,
 	})

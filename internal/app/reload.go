@@ -24,15 +24,24 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	for name, same := range map[string]bool{
 		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": old.Logs == cfg.Logs,
 		"traces": old.Traces == cfg.Traces, "metrics": old.Metrics == cfg.Metrics, "query": old.Query == cfg.Query,
+		"host_metrics": old.HostMetrics == cfg.HostMetrics,
 	} {
 		if !same {
 			return fmt.Errorf("section %s changed: %w", name, ErrRestart)
 		}
 	}
+	sc, err := scrapeConfig(cfg, a.Addr())
+	if err != nil {
+		return err
+	}
 	if !reflect.DeepEqual(old.Ingest, cfg.Ingest) {
 		if err := a.collector.Apply(ctx, cfg.Ingest); err != nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
+	}
+	if err := a.scraper.Apply(sc); err != nil {
+		// The intake goes back, so that a reload happens whole or not at all.
+		return errors.Join(err, a.collector.Apply(ctx, old.Ingest))
 	}
 	a.cfg.Store(cfg)
 	a.log.Info("configuration reloaded")

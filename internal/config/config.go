@@ -38,6 +38,10 @@ type Config struct {
 	// inhibit_rules, time_intervals), verbatim.
 	Alertmanager yaml.Node `yaml:"alertmanager"`
 	LogLevel     string    `yaml:"log_level"` // debug, info, warn or error
+
+	// Dir is where the file is: relative names inside of it start there. Empty
+	// for the defaults, which name no files.
+	Dir string `yaml:"-"`
 }
 
 // Server is the port for the UI, the APIs and HTTP intake.

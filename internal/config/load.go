@@ -43,6 +43,7 @@ func Load(path string) (*Config, error) {
 	if err := over(c, data); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	c.Dir = filepath.Dir(path)
 	// Rule files are named relative to the file that names them.
 	for i, f := range c.Rules.Files {
 		if !filepath.IsAbs(f) {
