@@ -11,6 +11,7 @@ import (
 
 	"hinomi/internal/api/loki"
 	promapi "hinomi/internal/api/prometheus"
+	"hinomi/internal/api/tempo"
 	"hinomi/internal/config"
 	"hinomi/internal/ingest/collector"
 	"hinomi/internal/ingest/gate"
@@ -20,6 +21,7 @@ import (
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
 	"hinomi/internal/query/promql"
+	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
 )
 
@@ -46,6 +48,9 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 		return nil, err
 	}
 	if err := a.loki(cfg, mux); err != nil {
+		return nil, err
+	}
+	if err := a.tempo(cfg, mux); err != nil {
 		return nil, err
 	}
 	a.collector = collector.New(a.collectorOptions())
@@ -107,6 +112,19 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Logger: a.log, Version: a.opts.Version})
+	if err != nil {
+		return err
+	}
+	api.Register(mux)
+	return nil
+}
+
+func (a *App) tempo(cfg *config.Config, mux *http.ServeMux) error {
+	engine, err := traceql.New(traceql.Options{Store: a.stores.traces, Budget: budget(cfg)})
+	if err != nil {
+		return err
+	}
+	api, err := tempo.New(tempo.Options{Engine: engine, Store: a.stores.traces, Scope: a.scope, Logger: a.log, Version: a.opts.Version})
 	if err != nil {
 		return err
 	}
