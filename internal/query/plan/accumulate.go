@@ -20,11 +20,11 @@ type accumulator interface {
 func newAccumulator(a Aggregate) accumulator {
 	switch a.Op {
 	case Count, Bytes:
-		return &counter{a: a, steps: a.Steps()}
+		return &counter{a: a, steps: a.Steps(), win: newWindower(a)}
 	case Quantile, First, Last, Increase:
 		return &keeper{a: a}
 	}
-	return &folder{a: a, steps: a.Steps()}
+	return &folder{a: a, steps: a.Steps(), win: newWindower(a)}
 }
 
 // counter counts rows or bytes. A row adds to the difference of the windows it
@@ -32,6 +32,7 @@ func newAccumulator(a Aggregate) accumulator {
 type counter struct {
 	a     Aggregate
 	steps int
+	win   windower
 	rows  [][]int64
 	bytes [][]int64
 }
@@ -46,16 +47,17 @@ func (c *counter) reserve(groups int) {
 }
 
 func (c *counter) add(f *Frame, ids []uint32) error {
-	ts := f.Cols[c.a.Time].Ints
+	ts, bytes := f.Cols[c.a.Time].Ints, c.a.Op == Bytes
 	for i, id := range ids {
 		r := f.Row(i)
-		first, last := c.a.windows(ts[r])
+		first, last := c.win.at(ts[r])
 		if first > last {
 			continue
 		}
-		c.rows[id][first]++
-		c.rows[id][last+1]--
-		if c.a.Op == Bytes {
+		rows := c.rows[id]
+		rows[first]++
+		rows[last+1]--
+		if bytes {
 			n := int64(len(f.Cols[c.a.Value].Str(r)))
 			c.bytes[id][first] += n
 			c.bytes[id][last+1] -= n
@@ -129,6 +131,7 @@ func (s *fold) value(op Op) float64 {
 type folder struct {
 	a     Aggregate
 	steps int
+	win   windower
 	state [][]fold
 }
 
@@ -145,7 +148,7 @@ func (c *folder) add(f *Frame, ids []uint32) error {
 		if val.Null(r) {
 			continue
 		}
-		first, last := c.a.windows(ts[r])
+		first, last := c.win.at(ts[r])
 		for k := first; k <= last; k++ {
 			c.state[id][k].add(val.Floats[r])
 		}

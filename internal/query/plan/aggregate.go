@@ -97,23 +97,3 @@ func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s S
 	}
 	return res, nil
 }
-
-// windows returns the first and last window that contain time ts; first > last
-// when none does.
-func (a Aggregate) windows(ts int64) (first, last int) {
-	if a.Step <= 0 || a.End <= a.Start {
-		if ts <= a.Start && ts > a.Start-a.Range {
-			return 0, 0
-		}
-		return 1, 0
-	}
-	d := ts - a.Start
-	if d > 0 {
-		first = int((d + a.Step - 1) / a.Step)
-	}
-	e := d + a.Range - 1 // the last k with k*Step <= e
-	if e < 0 {
-		return 1, 0
-	}
-	return first, min(int(e/a.Step), a.Steps()-1)
-}

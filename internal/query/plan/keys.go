@@ -14,6 +14,7 @@ type grouper struct {
 
 	interned []map[string]uint32 // per key column: rendered value -> id
 	cache    []dictCache
+	single   []uint32            // of one key column: value id -> group+1
 	pairs    []map[uint64]uint32 // combines the ids of columns 0..i-1 and i
 	groups   [][]store.Value
 	buf      []uint32
@@ -49,6 +50,10 @@ func (g *grouper) assign(f *Frame) ([]uint32, error) {
 		}
 		clear(g.buf)
 		return g.buf, nil
+	}
+	if len(g.keys) == 1 {
+		g.column(0, &f.Cols[g.keys[0]], f, g.buf)
+		return g.buf, g.direct(f)
 	}
 	for k, col := range g.keys {
 		g.ids = grow(g.ids, n)
@@ -115,6 +120,26 @@ func (g *grouper) intern(k int, s string) uint32 {
 	id := uint32(len(g.interned[k]) + 1)
 	g.interned[k][strings.Clone(s)] = id
 	return id
+}
+
+// direct turns the value ids in g.buf into groups when there is one key column.
+func (g *grouper) direct(f *Frame) error {
+	if n := len(g.interned[0]) + 1; len(g.single) < n {
+		g.single = append(g.single, make([]uint32, n-len(g.single))...)
+	}
+	for i, id := range g.buf {
+		gid := g.single[id]
+		if gid == 0 {
+			if g.limit > 0 && len(g.groups) >= g.limit {
+				return &SeriesLimitError{Limit: g.limit}
+			}
+			g.groups = append(g.groups, g.tuple(f, f.Row(i)))
+			gid = uint32(len(g.groups))
+			g.single[id] = gid
+		}
+		g.buf[i] = gid - 1
+	}
+	return nil
 }
 
 // combine joins the group so far (columns before k, in g.buf) with ids. Groups

@@ -1,0 +1,32 @@
+package plan
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestWindower compares with the definition: window k is
+// (Start+k·Step-Range, Start+k·Step].
+func TestWindower(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		a := Aggregate{Start: 100, Step: 1 + rnd.Int64N(20), Range: 1 + rnd.Int64N(60)}
+		a.End = a.Start + rnd.Int64N(100)
+		w := newWindower(a)
+		for range 300 {
+			ts := rnd.Int64N(300)
+			first, last := 1, 0
+			for k := range a.Steps() {
+				if end := a.Start + int64(k)*a.Step; ts > end-a.Range && ts <= end {
+					if first > last {
+						first = k
+					}
+					last = k
+				}
+			}
+			if f, l := w.at(ts); f != first || l != last {
+				t.Fatalf("%+v ts %d: %d..%d, want %d..%d", a, ts, f, l, first, last)
+			}
+		}
+	}
+}
