@@ -62,9 +62,9 @@ func (s *ScanStats) Add(o ScanStats) {
 	s.Duration += o.Duration
 }
 
-// Pred is a predicate over one row: And, Or, Not, Cmp, Match, Contains, Exists,
-// True. A row whose column is null satisfies no Cmp, Match or Contains, but does
-// satisfy the Not of one.
+// Pred is a predicate over one row: And, Or, Not, Cmp, Match, Contains, TextEq,
+// In, Exists, True. A row whose column is null satisfies no Cmp, Match, Contains
+// or In, but does satisfy the Not of one.
 type Pred interface{ pred() }
 
 // CmpOp compares a column with a constant.
@@ -115,6 +115,12 @@ type (
 		Col  ColumnRef
 		Text string
 	}
+	// In is satisfied by String and Bytes rows whose value is one of Texts. It is
+	// the Or of their equalities at the price of one.
+	In struct {
+		Col   ColumnRef
+		Texts []string
+	}
 	// Exists is satisfied by rows that have a value.
 	Exists struct{ Col ColumnRef }
 	// True is satisfied by every row.
@@ -128,5 +134,6 @@ func (Cmp) pred()      {}
 func (Match) pred()    {}
 func (Contains) pred() {}
 func (TextEq) pred()   {}
+func (In) pred()       {}
 func (Exists) pred()   {}
 func (True) pred()     {}

@@ -18,9 +18,14 @@ const (
 	DefaultLimit     = 20
 	DefaultSpss      = 3
 	DefaultMaxLimit  = 1000
-	DefaultMaxSpans  = 200_000
+	DefaultMaxSpans  = 1_000_000
+	DefaultInspected = 100_000
 	DefaultTraceSpan = time.Hour
 )
+
+// chunkTraces is how many whole traces are read at once: enough that few scans
+// are needed, few enough that a thousand spans of each fit MaxSpans.
+const chunkTraces = 1024
 
 // ErrLimit is when a query asks for more than it may. The request is at fault.
 var ErrLimit = errors.New("query limit")
@@ -28,10 +33,13 @@ var ErrLimit = errors.New("query limit")
 // Options configure an Engine. Zero fields take the defaults.
 type Options struct {
 	Store    store.Scanner
-	MaxLimit int           // largest Request.Limit
-	MaxSpans int           // spans of candidate traces held at once
-	Around   time.Duration // how far outside of the searched range spans of a found trace may lie
-	Budget   store.Budget  // of each scan; a used-up budget gives a partial answer
+	MaxLimit int // largest Request.Limit
+	MaxSpans int // spans of candidate traces held at once
+	// MaxInspected is how many candidate traces a search reads whole before it
+	// gives up and answers partially.
+	MaxInspected int
+	Around       time.Duration // how far outside of the searched range spans of a found trace may lie
+	Budget       store.Budget  // of each scan; a used-up budget gives a partial answer
 }
 
 // Engine answers TraceQL searches. It keeps no state and may be used
@@ -48,6 +56,9 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.MaxSpans <= 0 {
 		o.MaxSpans = DefaultMaxSpans
+	}
+	if o.MaxInspected <= 0 {
+		o.MaxInspected = DefaultInspected
 	}
 	if o.Around <= 0 {
 		o.Around = DefaultTraceSpan
@@ -145,6 +156,7 @@ type search struct {
 // rounds looks at the newest candidate traces first and goes on to older ones
 // while the answer is not full. Each round doubles its size.
 func (s *search) rounds() error {
+	began := time.Now()
 	from, bound := s.r.Start.UnixNano(), s.r.End.UnixNano()
 	where := pushPipeline(s.pipe)
 	if _, ok := where.(store.True); ok {
@@ -155,7 +167,7 @@ func (s *search) rounds() error {
 		if err != nil {
 			return err
 		}
-		for part := range slices.Chunk(c.traces, 256) {
+		for part := range slices.Chunk(c.traces, chunkTraces) {
 			if err := s.inspect(part); err != nil {
 				return err
 			}
@@ -165,6 +177,10 @@ func (s *search) rounds() error {
 			}
 		}
 		if c.complete || s.res.Partial {
+			return nil
+		}
+		if b := s.e.o.Budget.Time; s.res.Inspected >= s.e.o.MaxInspected || b > 0 && time.Since(began) > b {
+			s.res.Partial = true
 			return nil
 		}
 		bound = c.bound
@@ -284,11 +300,11 @@ func (s *search) note(stats store.ScanStats, err error) error {
 
 // inspect reads the whole traces of candidates and evaluates the query on them.
 func (s *search) inspect(part []candidate) error {
-	var ids store.Or
+	ids := store.In{Col: store.Col(store.ColTraceID)}
 	lo, hi := part[0].ts, part[0].ts
 	traces := map[string]*Trace{}
 	for _, c := range part {
-		ids = append(ids, store.Cmp{Col: store.Col(store.ColTraceID), Op: store.Eq, Val: store.Value{Kind: store.KindBytes, Str: c.id}})
+		ids.Texts = append(ids.Texts, c.id)
 		lo, hi = min(lo, c.ts), max(hi, c.ts)
 		traces[c.id] = &Trace{ID: c.id}
 	}

@@ -91,6 +91,8 @@ func cost(p store.Pred) int {
 		return 1 + text(p.Col)
 	case store.TextEq:
 		return 2 + text(p.Col)
+	case store.In:
+		return 2 + text(p.Col)
 	case store.Exists:
 		return 1 + text(p.Col)
 	case store.Contains:
@@ -161,6 +163,14 @@ func leafTest(p store.Pred) (store.ColumnRef, test) {
 	case store.TextEq:
 		t := rendered(func(s string) bool { return s == p.Text })
 		t.null = p.Text == ""
+		return p.Col, t
+	case store.In:
+		t := rendered(func(string) bool { return false })
+		set := make(map[string]bool, len(p.Texts))
+		for _, text := range p.Texts {
+			set[text] = true
+		}
+		t.text = func(_ store.Kind, s string) bool { return set[s] }
 		return p.Col, t
 	case store.Exists:
 		yes := rendered(func(string) bool { return true })

@@ -40,12 +40,30 @@ func (s *segment) prune(group int, p store.Pred, lo, hi int) (int, int, error) {
 		return from, to, nil
 	case store.Cmp:
 		return s.pruneCmp(group, p, lo, hi)
+	case store.In:
+		return s.pruneIn(group, p, lo, hi)
 	case store.Exists:
 		if p.Col.Scope == store.Attr && !s.hasAttr(p.Col.Name) {
 			return lo, lo, nil
 		}
 	}
 	return lo, hi, nil
+}
+
+// maxPrunedTexts is how many texts are looked up in the filters of every row
+// group. With more of them hardly a group is without one.
+const maxPrunedTexts = 256
+
+func (s *segment) pruneIn(group int, p store.In, lo, hi int) (int, int, error) {
+	field := s.schema.Index(p.Col.Name)
+	if p.Col.Scope != store.Intrinsic || field < 0 || len(p.Texts) > maxPrunedTexts {
+		return lo, hi, nil
+	}
+	or := make(store.Or, len(p.Texts))
+	for i, text := range p.Texts {
+		or[i] = store.Cmp{Col: p.Col, Op: store.Eq, Val: store.Value{Kind: s.schema.Fields[field].Kind, Str: text}}
+	}
+	return s.prune(group, or, lo, hi)
 }
 
 // hasAttr tells whether any row can have the attribute.

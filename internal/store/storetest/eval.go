@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hinomi/internal/store"
@@ -34,6 +35,9 @@ func Eval(p store.Pred, r Row) bool {
 		return r[p.Col].Kind != store.KindNull
 	case store.TextEq:
 		return r[p.Col].String() == p.Text
+	case store.In:
+		v := r[p.Col]
+		return (v.Kind == store.KindString || v.Kind == store.KindBytes) && slices.Contains(p.Texts, v.Str)
 	case store.Match:
 		v := r[p.Col]
 		return v.Kind != store.KindNull && p.Re.MatchString(v.String())

@@ -38,6 +38,10 @@ func TestEval(t *testing.T) {
 		{store.Contains{Col: none, Sub: ""}, false},
 		{store.TextEq{Col: b, Text: "true"}, true},
 		{store.TextEq{Col: none, Text: ""}, true},
+		{store.In{Col: s, Texts: []string{"x", "Text"}}, true},
+		{store.In{Col: i, Texts: []string{"7"}}, false},
+		{store.In{Col: none, Texts: []string{""}}, false},
+		{store.In{Col: s}, false},
 		{store.Exists{Col: none}, false},
 		{store.Exists{Col: b}, true},
 	} {

@@ -203,7 +203,7 @@ func RandomPred(rng *rand.Rand, depth int) store.Pred {
 	}
 	col := AllLogColumns[1+rng.IntN(len(AllLogColumns)-1)]
 	text := []string{"", "gateway", "200", "error", "u1", "needle", "lib", "host1", "true", "1"}[rng.IntN(10)]
-	switch rng.IntN(6) {
+	switch rng.IntN(7) {
 	case 0:
 		vals := []store.Value{store.Str(text), store.Int(200), store.Float(200.5), store.Bool(true), store.Bytes([]byte{1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})}
 		return store.Cmp{Col: col, Op: store.CmpOp(rng.IntN(6)), Val: vals[rng.IntN(len(vals))]}
@@ -215,6 +215,8 @@ func RandomPred(rng *rand.Rand, depth int) store.Pred {
 		return store.TextEq{Col: col, Text: text}
 	case 4:
 		return store.Exists{Col: col}
+	case 5:
+		return store.In{Col: col, Texts: []string{text, "gateway", "\x01\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "u2"}[:rng.IntN(5)]}
 	}
 	return store.Cmp{Col: store.Col(store.ColSeverity), Op: store.Ge, Val: store.Int(int64(rng.IntN(25)))}
 }
