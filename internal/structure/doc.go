@@ -1,0 +1,3 @@
+// Package structure holds the tests that keep the layout true: who may import
+// whom. It has no code.
+package structure
