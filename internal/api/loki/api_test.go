@@ -289,3 +289,18 @@ func TestBadPushes(t *testing.T) {
 		}
 	}
 }
+
+func TestClientGone(t *testing.T) {
+	f := newFixture(t)
+	f.seed()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, q := range []string{`{app="a"}`, `sum(rate({app="a"}[5m]))`} {
+		r := httptest.NewRequest("GET", "/loki/api/v1/query_range?query="+url.QueryEscape(q), nil).WithContext(ctx)
+		w := httptest.NewRecorder()
+		f.mux.ServeHTTP(w, r)
+		if w.Code != statusClientClosed {
+			t.Error(q, w.Code, w.Body)
+		}
+	}
+}

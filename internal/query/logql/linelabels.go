@@ -57,6 +57,9 @@ func newNameSet(names ...string) *nameSet {
 // add puts a name in, and for x_extracted also x, whose presence as a stream
 // label decides about the suffix.
 func (s *nameSet) add(name string) {
+	if name == errorLabel || name == detailsLabel {
+		return // always known, never stored
+	}
 	s.m[name] = struct{}{}
 	if base, ok := strings.CutSuffix(name, extractedSuffix); ok && base != "" {
 		s.add(base)

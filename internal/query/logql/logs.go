@@ -35,12 +35,16 @@ func (e *Engine) logs(ctx context.Context, scope model.Scope, l *LogExpr, r Requ
 	c.scan.From, c.scan.To, c.scan.Budget = from, to, e.o.Budget
 	body := c.column(store.Col(store.ColBody))
 	src := newRowSource(nil, sch, c.column)
+	judge := newJudge(l, c, body)
 	var b lineLabels
 	n := limit
 	if r.Interval > 0 {
 		n = e.o.MaxEntries
 	}
 	top := plan.Top[logRow]{N: n, Newest: !r.Forward, Row: func(f *plan.Frame, row int) (logRow, bool, error) {
+		if judge != nil && !judge.passes(f, row) {
+			return logRow{}, false, nil
+		}
 		src.fill(f, row, f.Cols[0].Ints[row], f.Cols[body].Str(row), &b)
 		if !c.run(&b) {
 			return logRow{}, false, nil
@@ -57,6 +61,38 @@ func (e *Engine) logs(ctx context.Context, scope model.Scope, l *LogExpr, r Requ
 	}
 	res.Streams = group(rows)
 	return res, nil
+}
+
+// judge runs a pipeline with only the labels that its filters read, so that the
+// many lines that do not pass cost little. Lines that pass run again with all.
+type judge struct {
+	c    *compiled
+	src  *rowSource
+	body int
+	b    lineLabels
+}
+
+// newJudge returns nil when the pipeline filters nothing or may read any label.
+func newJudge(l *LogExpr, c *compiled, body int) *judge {
+	need, filters := newNameSet(), false
+	for _, s := range l.Stages {
+		if !needs(s, need) {
+			return nil
+		}
+		switch s.(type) {
+		case *LabelFilter, *LineFilter:
+			filters = true
+		}
+	}
+	if !filters || len(c.stages) == 0 {
+		return nil
+	}
+	return &judge{c: c, body: body, src: newRowSource(need, c.schema, c.column)}
+}
+
+func (j *judge) passes(f *plan.Frame, row int) bool {
+	j.src.fill(f, row, f.Cols[0].Ints[row], f.Cols[j.body].Str(row), &j.b)
+	return j.c.run(&j.b)
 }
 
 func makeRow(b *lineLabels) logRow {

@@ -1,19 +1,13 @@
 package logql
 
 import (
-	"encoding/binary"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
 )
-
-// errSample is the value of __error__ when an unwrapped label is no number.
-const errSample = "SampleExtractionErr"
 
 // grid are the evaluation times: start, start+step, … up to end.
 type grid struct{ start, end, step int64 }
@@ -195,7 +189,7 @@ func columnKeys(p rangePlan, c *compiled, agg *plan.Aggregate) func([]store.Valu
 		for _, ref := range allColumns {
 			agg.Keys = append(agg.Keys, c.column(ref))
 		}
-		src := &rowSource{streams: map[string]labels.Labels{}, resources: map[string][]lineLabel{}}
+		src := &rowSource{}
 		return func(key []store.Value) labels.Labels {
 			var b lineLabels
 			src.fillAll(key, &b)
@@ -219,149 +213,4 @@ func columnKeys(p rangePlan, c *compiled, agg *plan.Aggregate) func([]store.Valu
 		}
 		return b.labels(nil)
 	}
-}
-
-// derive runs a pipeline over each row of a frame and appends two columns: the
-// key of the row's group and, when asked for, its value.
-type derive struct {
-	p        rangePlan
-	c        *compiled
-	src      *rowSource
-	body     int
-	keyCol   int
-	valueCol int
-
-	b      lineLabels
-	ids    map[string]uint32
-	dict   []string
-	groups map[string]labels.Labels
-	key    []byte
-
-	codes  []uint32
-	floats []float64
-	texts  []string
-	sel    []int32
-}
-
-func newDerive(p rangePlan, c *compiled) *derive {
-	d := &derive{p: p, c: c, ids: map[string]uint32{}, groups: map[string]labels.Labels{}}
-	d.body = c.column(store.Col(store.ColBody))
-	d.src = newRowSource(p.need(), c.schema, c.column)
-	d.keyCol = len(c.scan.Columns)
-	d.valueCol = d.keyCol + 1
-	return d
-}
-
-func (d *derive) labelsOf(key []store.Value) labels.Labels { return d.groups[key[0].Str] }
-
-// Apply implements plan.Stage.
-func (d *derive) Apply(f *plan.Frame) error {
-	d.codes = slices.Grow(d.codes[:0], f.N)[:f.N]
-	// Not nil even when no row passes: a nil Sel means every row.
-	if d.sel == nil {
-		d.sel = []int32{}
-	}
-	d.sel = d.sel[:0]
-	value := store.Vec{}
-	switch {
-	case d.p.agg.Unwrap != nil:
-		d.floats = slices.Grow(d.floats[:0], f.N)[:f.N]
-		value = store.Vec{Kind: store.KindFloat, Floats: d.floats}
-	case d.p.op == plan.Bytes:
-		d.texts = slices.Grow(d.texts[:0], f.N)[:f.N]
-		value = store.Vec{Kind: store.KindString, Strs: d.texts}
-	}
-	ts := f.Cols[0].Ints
-	for i := range f.Rows() {
-		r := f.Row(i)
-		d.src.fill(f, r, ts[r], f.Cols[d.body].Str(r), &d.b)
-		if !d.c.run(&d.b) {
-			continue
-		}
-		if u := d.p.agg.Unwrap; u != nil {
-			v, ok := u.sample(&d.b)
-			if !ok {
-				continue
-			}
-			d.floats[r] = v
-		}
-		if d.b.err != "" {
-			return &PipelineError{Kind: d.b.err, Series: d.b.labels(nil).String(), Details: d.b.details}
-		}
-		if d.texts != nil {
-			d.texts[r] = d.b.line
-		}
-		d.codes[r] = d.group()
-		d.sel = append(d.sel, int32(r))
-	}
-	f.Sel = d.sel
-	f.Cols = append(f.Cols, store.Vec{Kind: store.KindString, Codes: d.codes, Dict: d.dict}, value)
-	return nil
-}
-
-// group interns the labels of the current line that make its group.
-func (d *derive) group() uint32 {
-	d.key = d.key[:0]
-	if d.p.all {
-		d.b.sort()
-	}
-	put := func(name, value string) {
-		d.key = binary.AppendUvarint(d.key, uint64(len(name)))
-		d.key = append(d.key, name...)
-		d.key = binary.AppendUvarint(d.key, uint64(len(value)))
-		d.key = append(d.key, value...)
-	}
-	if d.p.all {
-		for _, l := range d.b.list {
-			if !slices.Contains(d.p.drop, l.name) {
-				put(l.name, l.value)
-			}
-		}
-	} else {
-		for _, n := range d.p.names {
-			put(n, d.b.value(n))
-		}
-	}
-	if id, ok := d.ids[string(d.key)]; ok {
-		return id
-	}
-	id := uint32(len(d.dict))
-	key := string(d.key)
-	d.ids[key] = id
-	d.dict = append(d.dict, key)
-	d.groups[key] = d.b.labels(func(l lineLabel) bool {
-		if d.p.all {
-			return !slices.Contains(d.p.drop, l.name)
-		}
-		return slices.Contains(d.p.names, l.name)
-	})
-	return id
-}
-
-// sample reads the unwrapped value. A line without the label has no sample; one
-// whose label is no number is an error, unless a filter behind unwrap takes it.
-func (u *Unwrap) sample(b *lineLabels) (float64, bool) {
-	text, ok := b.get(u.Label)
-	if !ok {
-		return 0, false
-	}
-	var v float64
-	var err error
-	switch u.Conv {
-	case "duration", "duration_seconds":
-		v, err = durationSeconds(text)
-	case "bytes":
-		v, err = parseBytes(text)
-	default:
-		v, err = strconv.ParseFloat(strings.TrimSpace(text), 64)
-	}
-	if err != nil && b.err == "" {
-		b.setError(errSample, err.Error())
-	}
-	for _, f := range u.Filter {
-		if !evalLabelExpr(f.Expr, b) {
-			return 0, false
-		}
-	}
-	return v, true
 }

@@ -166,14 +166,27 @@ type rowSource struct {
 	refs  []store.ColumnRef
 	names []string // label per ref when need is set
 
-	streams   map[string]labels.Labels
-	resources map[string][]lineLabel
+	parsed [3]map[string][]lineLabel
+	last   [3]lastLabels // of stream, scope and resource: rows of a batch mostly share them
+	vals   []store.Value
 }
+
+// lastLabels is the newest text that was parsed and its labels.
+type lastLabels struct {
+	text   string
+	labels []lineLabel
+}
+
+const (
+	lastStream = iota
+	lastScope
+	lastResource
+)
 
 // newRowSource decides which columns must be read; add returns the index of a
 // column in the scan.
 func newRowSource(need *nameSet, s *schema, add func(store.ColumnRef) int) *rowSource {
-	src := &rowSource{need: need, streams: map[string]labels.Labels{}, resources: map[string][]lineLabel{}}
+	src := &rowSource{need: need}
 	if need == nil {
 		src.refs = allColumns
 		for _, c := range allColumns {
@@ -215,26 +228,26 @@ func (src *rowSource) fill(f *plan.Frame, row int, ts int64, line string, b *lin
 		}
 		return
 	}
-	vals := make([]store.Value, len(src.refs))
-	for i, col := range src.cols {
-		vals[i] = f.Cols[col].Value(row)
+	src.vals = src.vals[:0]
+	for _, col := range src.cols {
+		src.vals = append(src.vals, f.Cols[col].Value(row))
 	}
-	src.fillAll(vals, b)
+	src.fillAll(src.vals, b)
 }
 
 // fillAll adds all labels from the values of allColumns.
 func (src *rowSource) fillAll(vals []store.Value, b *lineLabels) {
-	src.stream(vals[0].Str).Range(func(l labels.Label) { b.addBase(l.Name, l.Value, catStream) })
+	b.list = append(b.list, src.cached(lastStream, vals[0].Str, streamLabels)...)
 	addObject(b, vals[1].Str)
 	b.addBase("trace_id", render(allColumns[2], vals[2]), catMeta)
 	b.addBase("span_id", render(allColumns[3], vals[3]), catMeta)
 	b.addBase("severity_text", vals[4].Str, catMeta)
 	b.addBase("severity_number", render(allColumns[5], vals[5]), catMeta)
 	b.addBase("detected_level", vals[6].Str, catMeta)
-	for _, l := range src.cached(vals[7].Str, scopeLabels) {
+	for _, l := range src.cached(lastScope, vals[7].Str, scopeLabels) {
 		src.addOnce(b, l)
 	}
-	for _, l := range src.cached(vals[8].Str, objectLabels) {
+	for _, l := range src.cached(lastResource, vals[8].Str, objectLabels) {
 		src.addOnce(b, l)
 	}
 }
@@ -250,26 +263,39 @@ func (src *rowSource) addOnce(b *lineLabels, l lineLabel) {
 // maxCached bounds the memory of parsed streams and resources.
 const maxCached = 10000
 
-func (src *rowSource) stream(text string) labels.Labels {
-	if ls, ok := src.streams[text]; ok {
-		return ls
+// cached parses a text that many rows share. The maps are kept apart by kind
+// because a stream, a scope and a resource may be the same text, {}.
+func (src *rowSource) cached(kind int, text string, parse func(string) []lineLabel) []lineLabel {
+	last := &src.last[kind]
+	if last.text == text && last.labels != nil {
+		return last.labels
 	}
-	ls := ParseStream(text)
-	if len(src.streams) < maxCached {
-		src.streams[strings.Clone(text)] = ls
+	ls, ok := src.parsed[kind][text]
+	if !ok {
+		key := strings.Clone(text)
+		ls = parse(key)
+		if src.parsed[kind] == nil {
+			src.parsed[kind] = map[string][]lineLabel{}
+		}
+		if len(src.parsed[kind]) < maxCached {
+			src.parsed[kind][key] = ls
+		}
+		text = key
+	} else {
+		text = strings.Clone(text)
 	}
+	*last = lastLabels{text, ls}
 	return ls
 }
 
-func (src *rowSource) cached(text string, parse func(string) []lineLabel) []lineLabel {
-	if ls, ok := src.resources[text]; ok {
-		return ls
-	}
-	ls := parse(strings.Clone(text))
-	if len(src.resources) < maxCached {
-		src.resources[strings.Clone(text)] = ls
-	}
-	return ls
+func streamLabels(text string) []lineLabel {
+	out := []lineLabel{}
+	ParseStream(text).Range(func(l labels.Label) {
+		if l.Value != "" {
+			out = append(out, lineLabel{name: l.Name, value: l.Value, cat: catStream})
+		}
+	})
+	return out
 }
 
 // ParseStream reads the text of store.ColStream.

@@ -1,0 +1,217 @@
+package traceql
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"hinomi/internal/model"
+	"hinomi/internal/store"
+)
+
+// search is one running search.
+type search struct {
+	e     *Engine
+	ctx   context.Context //nolint:containedctx // it lives as long as one search
+	scope model.Scope
+	r     Request
+	pipe  *Pipeline
+	cols  columns
+	shown []*Attribute
+	seen  map[string]bool
+	res   Result
+}
+
+// rounds looks at the newest candidate traces first and goes on to older ones
+// while the answer is not full. Each round doubles its size.
+func (s *search) rounds() error {
+	began := time.Now()
+	from, bound := s.r.Start.UnixNano(), s.r.End.UnixNano()
+	where := pushPipeline(s.pipe)
+	if _, ok := where.(store.True); ok {
+		where = nil
+	}
+	for size := max(s.r.Limit, 16); from < bound; size = min(size*2, 2048) {
+		c, err := s.candidates(where, from, bound, size)
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(c.traces, chunkTraces) {
+			if err := s.inspect(part); err != nil {
+				return err
+			}
+			if len(s.res.Traces) >= s.r.Limit {
+				s.res.Traces = s.res.Traces[:s.r.Limit]
+				return nil
+			}
+		}
+		if c.complete || s.res.Partial {
+			return nil
+		}
+		if b := s.e.o.Budget.Time; s.res.Inspected >= s.e.o.MaxInspected || b > 0 && time.Since(began) > b {
+			s.res.Partial = true
+			return nil
+		}
+		bound = c.bound
+	}
+	return nil
+}
+
+// candidate is a trace with a matching span, and when the newest one started.
+type candidate struct {
+	id string
+	ts int64
+}
+
+type candidates struct {
+	traces   []candidate // newest first
+	complete bool        // there are no more in the range
+	bound    int64       // where the next round ends
+}
+
+// candidates finds about size traces whose newest matching span in [from, bound)
+// is the newest. Traces seen before are left out.
+func (s *search) candidates(where store.Pred, from, bound int64, size int) (candidates, error) {
+	newest := map[string]int64{}
+	cut := int64(0) // traces below are not wanted; 0 is none yet
+	complete := true
+	prune := func() {
+		if len(newest) < 4*size {
+			return
+		}
+		list := sortedCandidates(newest)
+		cut = list[size-1].ts
+		for _, c := range list[size:] {
+			if c.ts < cut {
+				delete(newest, c.id)
+				complete = false
+			}
+		}
+	}
+	stats, err := s.e.o.Store.Scan(s.ctx, s.scope, store.ScanRequest{
+		From: from, To: bound, Where: where, Order: store.NewestFirst, Budget: s.e.o.Budget,
+		Columns: []store.ColumnRef{store.Col(store.ColTime), store.Col(store.ColTraceID)},
+		Skip: func(_, hi int64) bool {
+			if cut == 0 && len(newest) >= size {
+				cut = sortedCandidates(newest)[size-1].ts
+			}
+			if cut != 0 && hi < cut {
+				complete = false
+				return true
+			}
+			return false
+		},
+	}, func(b *store.Batch) error {
+		for i, ts := range b.Cols[0].Ints {
+			if ts < cut {
+				complete = false
+				continue
+			}
+			id := b.Cols[1].Str(i)
+			if have, ok := newest[id]; ok {
+				if ts > have {
+					newest[id] = ts
+				}
+				continue
+			}
+			if id != "" && !s.seen[id] {
+				newest[strings.Clone(id)] = ts
+			}
+		}
+		prune()
+		return s.ctx.Err()
+	})
+	if err := s.note(stats, err); err != nil {
+		return candidates{}, err
+	}
+	list := sortedCandidates(newest)
+	out := candidates{traces: list, complete: complete && len(list) <= size}
+	if len(list) > size {
+		// All traces of the last time stay, so that the next round can end there.
+		n := size
+		for n < len(list) && list[n].ts == list[size-1].ts {
+			n++
+		}
+		out.traces, out.complete = list[:n], complete && n == len(list)
+	}
+	if len(out.traces) == 0 {
+		out.complete = true
+		return out, nil
+	}
+	out.bound = out.traces[len(out.traces)-1].ts
+	for _, c := range out.traces {
+		s.seen[c.id] = true
+	}
+	return out, nil
+}
+
+func sortedCandidates(m map[string]int64) []candidate {
+	list := make([]candidate, 0, len(m))
+	for id, ts := range m {
+		list = append(list, candidate{id, ts})
+	}
+	slices.SortFunc(list, func(a, b candidate) int { return cmp.Or(cmp.Compare(b.ts, a.ts), cmp.Compare(a.id, b.id)) })
+	return list
+}
+
+// note adds a scan's statistics. A used-up budget makes the answer partial.
+func (s *search) note(stats store.ScanStats, err error) error {
+	s.res.Stats.Add(stats)
+	if errors.Is(err, store.ErrBudget) {
+		s.res.Partial = true
+		return nil
+	}
+	if stats.Quarantined > 0 {
+		s.res.Partial = true
+	}
+	return err
+}
+
+// inspect reads the whole traces of candidates and evaluates the query on them.
+func (s *search) inspect(part []candidate) error {
+	ids := store.In{Col: store.Col(store.ColTraceID)}
+	lo, hi := part[0].ts, part[0].ts
+	traces := map[string]*Trace{}
+	for _, c := range part {
+		ids.Texts = append(ids.Texts, c.id)
+		lo, hi = min(lo, c.ts), max(hi, c.ts)
+		traces[c.id] = &Trace{ID: c.id}
+	}
+	around := int64(s.e.o.Around)
+	n := 0
+	stats, err := s.e.o.Store.Scan(s.ctx, s.scope, store.ScanRequest{
+		From: lo - around, To: hi + around, Where: ids, Columns: s.cols.list(), Budget: s.e.o.Budget,
+	}, func(b *store.Batch) error {
+		if n += b.N; n > s.e.o.MaxSpans {
+			return store.ErrBudget
+		}
+		for i := range b.N {
+			if t := traces[b.Cols[1].Str(i)]; t != nil {
+				t.Spans = append(t.Spans, s.cols.span(b.Cols, i))
+			}
+		}
+		return s.ctx.Err()
+	})
+	if err := s.note(stats, err); err != nil {
+		return err
+	}
+	for _, c := range part {
+		t := traces[c.id]
+		if len(t.Spans) == 0 {
+			continue
+		}
+		s.res.Inspected++
+		t.link()
+		if d := t.end - t.start; d < int64(s.r.MinDuration) || s.r.MaxDuration > 0 && d > int64(s.r.MaxDuration) {
+			continue
+		}
+		ev := &evaluator{cols: &s.cols, trace: t}
+		if sets := ev.run(s.pipe); len(sets) > 0 {
+			s.res.Traces = append(s.res.Traces, s.found(ev, sets))
+		}
+	}
+	return nil
+}
