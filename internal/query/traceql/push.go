@@ -16,52 +16,62 @@ type pushed struct {
 
 func anySpan() pushed { return pushed{p: store.True{}} }
 
-// pushElement collects what spans of a matching trace must look like: a trace
-// can match only if one of its spans satisfies the predicate.
+// pushElement is what some span of every matching trace satisfies.
 func pushElement(e Element) store.Pred {
-	switch e := e.(type) {
-	case *SpansetFilter:
-		if e.Expr == nil {
-			return store.True{}
+	best := store.Pred(store.True{})
+	for _, p := range required(e) {
+		if weight(p) > weight(best) {
+			best = p
 		}
-		return push(e.Expr).p
-	case *SpansetOp:
-		l, r := pushElement(e.L), pushElement(e.R)
-		switch {
-		case e.Op == "||":
-			return store.Or{l, r}
-		case e.Op[0] == '!':
-			// Only the right side must exist.
-			return r
-		}
-		// Both sides must exist in the trace, so looking for one of them is
-		// enough: the one that says more.
-		if _, ok := l.(store.True); ok {
-			return r
-		}
-		if _, ok := r.(store.True); ok {
-			return l
-		}
-		if weight(r) > weight(l) {
-			return r
-		}
-		return l
-	case *Pipeline:
-		return pushPipeline(e)
 	}
-	return store.True{}
+	return best
 }
 
-// pushPipeline takes the first element, through which every span must go.
-func pushPipeline(p *Pipeline) store.Pred {
+// required lists predicates each of which some span of a matching trace must
+// satisfy. The spans are read whole later, so looking for one of them is enough
+// to find the trace.
+func required(e Element) []store.Pred {
+	switch e := e.(type) {
+	case *SpansetFilter:
+		if e.Expr != nil {
+			return []store.Pred{push(e.Expr).p}
+		}
+	case *SpansetOp:
+		switch {
+		case e.Op == "||":
+			return []store.Pred{store.Or{pushElement(e.L), pushElement(e.R)}}
+		case e.Op[0] == '!':
+			// Only the right side must exist.
+			return required(e.R)
+		}
+		return append(required(e.L), required(e.R)...)
+	case *Pipeline:
+		return requiredBy(e)
+	}
+	return nil
+}
+
+// requiredBy takes the first element, through which every span must go.
+func requiredBy(p *Pipeline) []store.Pred {
 	for _, e := range p.Elems {
 		switch e.(type) {
 		case *Select, *GroupBy, *Coalesce:
 			continue
 		}
-		return pushElement(e)
+		return required(e)
 	}
-	return store.True{}
+	return nil
+}
+
+// pushPipeline is what some span of every matching trace satisfies.
+func pushPipeline(p *Pipeline) store.Pred {
+	best := store.Pred(store.True{})
+	for _, q := range requiredBy(p) {
+		if weight(q) > weight(best) {
+			best = q
+		}
+	}
+	return best
 }
 
 // weight guesses how much a predicate narrows a search: equalities most.

@@ -30,9 +30,9 @@ type search struct {
 func (s *search) rounds() error {
 	began := time.Now()
 	from, bound := s.r.Start.UnixNano(), s.r.End.UnixNano()
-	where := pushPipeline(s.pipe)
-	if _, ok := where.(store.True); ok {
-		where = nil
+	where, possible, err := s.rarest(from, bound)
+	if err != nil || !possible {
+		return err
 	}
 	for size := max(s.r.Limit, 16); from < bound; size = min(size*2, 2048) {
 		c, err := s.candidates(where, from, bound, size)
@@ -58,6 +58,52 @@ func (s *search) rounds() error {
 		bound = c.bound
 	}
 	return nil
+}
+
+// rarest chooses the predicate to find candidates by. When a trace needs several
+// kinds of spans, each kind is looked for from the newest end: a kind that is
+// nowhere ends the search, and the one that is met last is the rarest.
+func (s *search) rarest(from, to int64) (where store.Pred, possible bool, err error) {
+	var list []store.Pred
+	for _, p := range requiredBy(s.pipe) {
+		if weight(p) > 0 {
+			list = append(list, p)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil, true, nil
+	case 1:
+		return list[0], true, nil
+	}
+	// Spans around the searched range may complete a trace.
+	from, to = from-int64(s.e.o.Around), to+int64(s.e.o.Around)
+	oldest := int64(0)
+	for _, p := range list {
+		newest := int64(0)
+		found := false
+		stats, err := s.e.o.Store.Scan(s.ctx, s.scope, store.ScanRequest{
+			From: from, To: to, Where: p, Order: store.NewestFirst, Budget: s.e.o.Budget, Columns: []store.ColumnRef{store.Col(store.ColTime)},
+		}, func(b *store.Batch) error {
+			for _, ts := range b.Cols[0].Ints {
+				newest, found = max(newest, ts), true
+			}
+			if found {
+				return store.ErrStop
+			}
+			return nil
+		})
+		if err := s.note(stats, err); err != nil {
+			return nil, false, err
+		}
+		if !found {
+			return nil, false, nil
+		}
+		if where == nil || newest < oldest {
+			where, oldest = p, newest
+		}
+	}
+	return where, true, nil
 }
 
 // candidate is a trace with a matching span, and when the newest one started.
