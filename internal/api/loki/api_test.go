@@ -304,3 +304,23 @@ func TestClientGone(t *testing.T) {
 		}
 	}
 }
+
+// TestPushLevels: the level comes from metadata, else the stream, else the line.
+func TestPushLevels(t *testing.T) {
+	f := newFixture(t)
+	body := fmt.Sprintf(`{"streams":[
+		{"stream":{"app":"a","level":"warn"},"values":[["%[1]s","of the stream"],["%[1]s","of metadata",{"detected_level":"error"}]]},
+		{"stream":{"app":"b"},"values":[["%[1]s","ts=1 level=debug msg=x"],["%[1]s","{\"severity\": \"FATAL\"}"],["%[1]s","sealevel=info none"]]}]}`, at(-time.Minute))
+	if code, out := f.do("POST", "/loki/api/v1/push", []byte(body), "Content-Type", "application/json"); code != 204 {
+		t.Fatal(code, out)
+	}
+	_, out := f.get("query", "query", `sum by (detected_level) (count_over_time({app=~".+"}[5m]))`)
+	for _, level := range []string{"debug", "error", "fatal", "unknown", "warn"} {
+		if !strings.Contains(out, fmt.Sprintf(`{"metric":{"detected_level":%q},"value":[%d,"1"]}`, level, now.Unix())) {
+			t.Error(level, out)
+		}
+	}
+	if _, out := f.get("query_range", "query", `{app="a"}`); strings.Contains(out, "severity_number") {
+		t.Error(out)
+	}
+}

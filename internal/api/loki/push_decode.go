@@ -31,6 +31,7 @@ type builder struct {
 	observed pcommon.Timestamp
 	lines    int
 	cur      plog.LogRecordSlice
+	severity plog.SeverityNumber // of the current stream's level label
 }
 
 func newBuilder(now time.Time) *builder {
@@ -48,6 +49,12 @@ func (b *builder) stream(ls labels.Labels) error {
 	rl := b.ld.ResourceLogs().AppendEmpty()
 	m := rl.Resource().Attributes()
 	m.EnsureCapacity(ls.Len())
+	b.severity = plog.SeverityNumberUnspecified
+	for _, k := range levelKeys {
+		if b.severity == plog.SeverityNumberUnspecified {
+			b.severity = severityOf(ls.Get(k))
+		}
+	}
 	err := ls.Validate(func(l labels.Label) error {
 		switch {
 		case !validName(l.Name):
@@ -84,6 +91,11 @@ func (b *builder) line(ts int64, line string) plog.LogRecord {
 	lr.SetTimestamp(pcommon.Timestamp(max(0, ts)))
 	lr.SetObservedTimestamp(b.observed)
 	lr.Body().SetStr(strings.ToValidUTF8(line, "\uFFFD"))
+	n := b.severity
+	if n == plog.SeverityNumberUnspecified {
+		n = severityInLine(line)
+	}
+	lr.SetSeverityNumber(n)
 	b.lines++
 	return lr
 }
@@ -94,6 +106,11 @@ func metadata(lr plog.LogRecord, name, value string) {
 	}
 	lr.Attributes().PutStr(strings.ToValidUTF8(name, "_"), strings.ToValidUTF8(value, "\uFFFD"))
 	setIDs(lr, name, value)
+	if isLevelKey(name) {
+		if n := severityOf(value); n != plog.SeverityNumberUnspecified {
+			lr.SetSeverityNumber(n)
+		}
+	}
 }
 
 // decodeJSON reads {"streams":[{"stream":{…},"values":[["ns","line",{…}]]}]}.

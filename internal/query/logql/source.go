@@ -242,9 +242,13 @@ func (src *rowSource) fillAll(vals []store.Value, b *lineLabels) {
 	b.addBase("trace_id", render(allColumns[2], vals[2]), catMeta)
 	b.addBase("span_id", render(allColumns[3], vals[3]), catMeta)
 	b.addBase("severity_text", vals[4].Str, catMeta)
-	b.addBase("severity_number", render(allColumns[5], vals[5]), catMeta)
+	scope := src.cached(lastScope, vals[7].Str, scopeLabels)
+	if !pushed(scope) {
+		// A push has no severity numbers: they are how its levels are kept.
+		b.addBase("severity_number", render(allColumns[5], vals[5]), catMeta)
+	}
 	b.addBase("detected_level", vals[6].Str, catMeta)
-	for _, l := range src.cached(lastScope, vals[7].Str, scopeLabels) {
+	for _, l := range scope {
 		src.addOnce(b, l)
 	}
 	for _, l := range src.cached(lastResource, vals[8].Str, objectLabels) {
@@ -337,6 +341,10 @@ func objectLabels(text string) []lineLabel {
 	return out
 }
 
+// pushed tells whether a record came through Loki's push: only those have a scope
+// without any label.
+func pushed(scope []lineLabel) bool { return scope != nil && len(scope) == 0 }
+
 func scopeLabels(text string) []lineLabel {
 	var inf struct {
 		Name, Version string
@@ -346,7 +354,7 @@ func scopeLabels(text string) []lineLabel {
 		return nil
 	}
 	if inf.Name == pushScope {
-		inf.Name = ""
+		return []lineLabel{}
 	}
 	out := []lineLabel{{name: "scope_name", value: inf.Name}, {name: "scope_version", value: inf.Version}}
 	return append(out, objectLabels(string(inf.Attributes))...)
