@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"errors"
-	"math"
-)
+import "errors"
 
 // ErrSampleLimit is when an operation that has to keep values keeps too many.
 var ErrSampleLimit = errors.New("query keeps too many samples; narrow its selector or its time range")
@@ -22,7 +19,7 @@ func newAccumulator(a Aggregate) accumulator {
 	case Quantile, First, Last, Increase:
 		return &keeper{a: a}
 	}
-	return &folder{a: a, steps: a.Steps(), win: newWindower(a)}
+	return newFolder(a)
 }
 
 // counter counts rows or bytes. A row adds to the difference of the windows it
@@ -77,93 +74,6 @@ func (c *counter) values(group int) []float64 {
 		if rows == 0 {
 			out[k] = Absent()
 		}
-	}
-	return out
-}
-
-// fold is the running state of one window.
-type fold struct {
-	n        float64
-	sum      float64
-	mean, m2 float64
-	min, max float64
-}
-
-func (s *fold) add(v float64) {
-	if s.n == 0 {
-		s.min, s.max = v, v
-	}
-	s.n++
-	s.sum += v
-	d := v - s.mean
-	s.mean += d / s.n
-	s.m2 += d * (v - s.mean)
-	if v < s.min || math.IsNaN(s.min) {
-		s.min = v
-	}
-	if v > s.max || math.IsNaN(s.max) {
-		s.max = v
-	}
-}
-
-func (s *fold) value(op Op) float64 {
-	if s.n == 0 {
-		return Absent()
-	}
-	switch op {
-	case Avg:
-		return s.sum / s.n
-	case Min:
-		return s.min
-	case Max:
-		return s.max
-	case Stdvar:
-		return s.m2 / s.n
-	case Stddev:
-		return math.Sqrt(s.m2 / s.n)
-	}
-	return s.sum
-}
-
-// maxFolds bounds the states of one aggregation; they take 48 bytes each.
-const maxFolds = 2_000_000
-
-// folder keeps one fold per group and window.
-type folder struct {
-	a     Aggregate
-	steps int
-	win   windower
-	state [][]fold
-}
-
-func (c *folder) reserve(groups int) {
-	for len(c.state) < groups {
-		c.state = append(c.state, make([]fold, c.steps))
-	}
-}
-
-func (c *folder) add(f *Frame, ids []uint32) error {
-	if len(c.state)*c.steps > maxFolds {
-		return ErrSampleLimit
-	}
-	ts, val := f.Cols[c.a.Time].Ints, &f.Cols[c.a.Value]
-	for i, id := range ids {
-		r := f.Row(i)
-		if val.Null(r) {
-			continue
-		}
-		first, last := c.win.at(ts[r])
-		for k := first; k <= last; k++ {
-			c.state[id][k].add(val.Floats[r])
-		}
-	}
-	return nil
-}
-
-func (c *folder) values(group int) []float64 {
-	out := make([]float64, c.steps)
-	for k := range out {
-		out[k] = c.state[group][k].value(c.a.Op)
 	}
 	return out
 }

@@ -58,6 +58,12 @@ func naive(op Op, vals []float64) float64 {
 		return slices.Min(vals)
 	case Max:
 		return slices.Max(vals)
+	case Stdvar:
+		mean, m2 := sum/float64(len(vals)), 0.0
+		for _, v := range vals {
+			m2 += (v - mean) * (v - mean)
+		}
+		return m2 / float64(len(vals))
 	case Quantile:
 		s := slices.Sorted(slices.Values(vals))
 		return quantile(0.9, s)
@@ -69,8 +75,8 @@ func naive(op Op, vals []float64) float64 {
 // shorter than, equal to and longer than the step.
 func TestAggregate(t *testing.T) {
 	m, rows := seed(400)
-	for _, op := range []Op{Count, Sum, Avg, Min, Max, Quantile} {
-		for _, rng := range []int64{7, 50, 333} {
+	for _, op := range []Op{Count, Sum, Avg, Min, Max, Stdvar, Quantile} {
+		for _, rng := range []int64{7, 50, 250, 333} {
 			a := Aggregate{Keys: []int{1, 2}, Value: 3, Op: op, Param: 0.9, Start: 100, End: 900, Step: 50, Range: rng}
 			res, err := RunAggregate(context.Background(), m, model.ScopeAll(),
 				Scan{From: a.Start - rng + 1, To: a.End + 1, Columns: []store.ColumnRef{colTime, colA, colB, colV}}, nil, a)
@@ -171,5 +177,14 @@ func TestDistinct(t *testing.T) {
 	}
 	if total != int64(len(rows)) {
 		t.Error(total)
+	}
+}
+
+func TestFoldLimit(t *testing.T) {
+	m, _ := seed(100)
+	_, err := RunAggregate(context.Background(), m, model.ScopeAll(), Scan{From: 0, To: 1000, Columns: []store.ColumnRef{colTime, colA, colV}},
+		nil, Aggregate{Keys: []int{1}, Value: 2, Op: Avg, Start: 0, End: maxFolds, Step: 1, Range: 1})
+	if !errors.Is(err, ErrSampleLimit) {
+		t.Fatal(err)
 	}
 }
