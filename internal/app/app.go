@@ -18,13 +18,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/prometheus/promql"
 
+	"hinomi/internal/alerting"
 	"hinomi/internal/config"
 	"hinomi/internal/ingest/collector"
 	"hinomi/internal/ingest/gate"
 	"hinomi/internal/ingest/ledger"
 	"hinomi/internal/ingest/scrape"
 	"hinomi/internal/model"
+	"hinomi/internal/notify"
+	"hinomi/internal/rules"
 )
 
 // Options are what main gives to New.
@@ -52,6 +56,10 @@ type App struct {
 	gate      *gate.Gate
 	stores    *stores
 	scraper   *scrape.Scraper
+	engine    promql.QueryEngine
+	worker    *notify.Worker
+	alerting  *alerting.Manager
+	rules     *rules.Manager
 }
 
 // New checks the configuration without starting anything.
@@ -90,7 +98,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err := a.listen(cfg.Server.Listen); err != nil {
 		return err
 	}
-	if err := a.openStores(cfg); err != nil {
+	if err := a.openStores(ctx, cfg); err != nil {
 		return err
 	}
 	h, err := a.build(ctx, cfg)

@@ -30,6 +30,10 @@ import (
 // end before what judges it, or absent() and "no traffic" would fire on every
 // shutdown; what is fed by others starts before them.
 func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, error) {
+	j, err := judge(cfg, a.externalURL(cfg), a.log)
+	if err != nil {
+		return nil, err
+	}
 	a.ledger = ledger.New(a.registry, time.Now)
 	gen := spanmetrics.New(spanmetrics.Options{
 		Appender: func(ctx context.Context) storage.Appender { return a.stores.metrics.Appender(ctx, model.ScopeAll()) },
@@ -53,12 +57,18 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	if err := a.tempo(cfg, mux); err != nil {
 		return nil, err
 	}
+	if err := a.startAlerting(ctx, cfg, j, mux); err != nil {
+		return nil, err
+	}
 	a.collector = collector.New(a.collectorOptions())
 	if err := a.collector.Apply(ctx, cfg.Ingest); err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
 	a.life.add("intake", func(context.Context) error { return a.collector.Stop() })
 	if err := a.startPull(cfg); err != nil {
+		return nil, err
+	}
+	if err := a.startRules(cfg, j); err != nil {
 		return nil, err
 	}
 	return mux, nil
@@ -74,12 +84,13 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	a.life.add("promql", func(context.Context) error { return engine.Close() })
+	a.engine = engine
 	m := a.stores.metrics
 	api, err := promapi.New(promapi.Options{
 		Engine: engine, Parser: promql.NewParser(),
 		Queryable: m.ContextQueryable(promapi.ScopeFromContext), Exemplars: m.ContextQueryable(promapi.ScopeFromContext),
 		TSDB: m.Admin(), Metadata: m.Metadata, Scope: a.scope,
-		Targets: a.targets, ScrapePools: a.scrapePools, Config: a.prometheusConfig,
+		Targets: a.targets, ScrapePools: a.scrapePools, Rules: a.rulesOf, Config: a.prometheusConfig,
 		Version: a.opts.Version, ListenAddress: a.Addr(), ExternalURL: a.externalURL(cfg),
 		Logger: a.log, Registerer: a.registry, Gatherer: a.registry,
 	})

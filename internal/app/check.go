@@ -26,6 +26,9 @@ func Check(ctx context.Context, cfg *config.Config, version string) error {
 	if _, err := scrapeConfig(cfg, cfg.Server.Listen); err != nil {
 		return err
 	}
+	if _, err := judge(cfg, cfg.Server.ExternalURL, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	for name, same := range map[string]bool{
 		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": old.Logs == cfg.Logs,
 		"traces": old.Traces == cfg.Traces, "metrics": old.Metrics == cfg.Metrics, "query": old.Query == cfg.Query,
-		"host_metrics": old.HostMetrics == cfg.HostMetrics,
+		"host_metrics": old.HostMetrics == cfg.HostMetrics, "notifications": old.Notifications == cfg.Notifications,
 	} {
 		if !same {
 			return fmt.Errorf("section %s changed: %w", name, ErrRestart)
@@ -34,15 +34,25 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	j, err := judge(cfg, a.externalURL(cfg), a.log)
+	if err != nil {
+		return err
+	}
 	if !reflect.DeepEqual(old.Ingest, cfg.Ingest) {
 		if err := a.collector.Apply(ctx, cfg.Ingest); err != nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
 	}
+	before := a.scraper.Config()
 	if err := a.scraper.Apply(sc); err != nil {
 		// The intake goes back, so that a reload happens whole or not at all.
 		return errors.Join(err, a.collector.Apply(ctx, old.Ingest))
 	}
+	if err := a.rules.Apply(j.rules, cfg.Rules.Interval.D()); err != nil {
+		return errors.Join(err, a.scraper.Apply(before), a.collector.Apply(ctx, old.Ingest))
+	}
+	a.worker.SetTargets(j.targets)
+	a.alerting.Apply(j.alerting)
 	a.cfg.Store(cfg)
 	a.log.Info("configuration reloaded")
 	return nil

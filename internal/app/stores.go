@@ -11,6 +11,7 @@ import (
 	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/logstore"
 	"hinomi/internal/store/metricstore"
+	"hinomi/internal/store/statestore"
 	"hinomi/internal/store/tracestore"
 )
 
@@ -19,13 +20,14 @@ type stores struct {
 	logs    *logstore.Store
 	traces  *tracestore.Store
 	metrics *metricstore.Store
+	state   *statestore.Store
 }
 
 // openStores opens them side by side: each may have a WAL to replay.
-func (a *App) openStores(cfg *config.Config) error {
+func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
 	var wg sync.WaitGroup
-	var errs [3]error
+	var errs [4]error
 	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
 	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
 	wg.Go(func() {
@@ -33,6 +35,9 @@ func (a *App) openStores(cfg *config.Config) error {
 			Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
 			Logger: a.log.With("store", "metrics"), Registerer: a.registry, Now: time.Now,
 		})
+	})
+	wg.Go(func() {
+		s.state, errs[3] = statestore.Open(ctx, statestore.Options{Dir: filepath.Join(cfg.Data.Dir, "state"), Logger: a.log.With("store", "state")})
 	})
 	wg.Wait()
 	if s.logs != nil {
@@ -43,6 +48,9 @@ func (a *App) openStores(cfg *config.Config) error {
 	}
 	if s.metrics != nil {
 		a.life.add("metric store", func(context.Context) error { return s.metrics.Close() })
+	}
+	if s.state != nil {
+		a.life.add("state store", func(context.Context) error { return s.state.Close() })
 	}
 	for _, err := range errs {
 		if err != nil {

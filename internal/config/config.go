@@ -36,8 +36,9 @@ type Config struct {
 	Rules         Rules       `yaml:"rules"`
 	// Alertmanager is an Alertmanager configuration (route, receivers,
 	// inhibit_rules, time_intervals), verbatim.
-	Alertmanager yaml.Node `yaml:"alertmanager"`
-	LogLevel     string    `yaml:"log_level"` // debug, info, warn or error
+	Alertmanager  yaml.Node     `yaml:"alertmanager"`
+	Notifications Notifications `yaml:"notifications"`
+	LogLevel      string        `yaml:"log_level"` // debug, info, warn or error
 
 	// Dir is where the file is: relative names inside of it start there. Empty
 	// for the defaults, which name no files.
@@ -89,6 +90,13 @@ type Rules struct {
 	Interval Duration `yaml:"interval"`
 }
 
+// Notifications are messages to the receivers of alerts.
+type Notifications struct {
+	// GiveUpAfter is the age at which a notification that nobody accepts is
+	// given up; it is tried again until then.
+	GiveUpAfter Duration `yaml:"give_up_after"`
+}
+
 // Validate checks what can be checked without starting anything.
 func (c *Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Server.Listen)
@@ -102,7 +110,7 @@ func (c *Config) Validate() error {
 	for name, d := range map[string]Duration{
 		"logs.retention": c.Logs.Retention, "traces.retention": c.Traces.Retention, "metrics.retention": c.Metrics.Retention,
 		"query.timeout": c.Query.Timeout, "rules.interval": c.Rules.Interval, "host_metrics.interval": c.HostMetrics.Interval,
-		"scrape_interval": c.ScrapeInterval,
+		"scrape_interval": c.ScrapeInterval, "notifications.give_up_after": c.Notifications.GiveUpAfter,
 	} {
 		if time.Duration(d) <= 0 {
 			return fmt.Errorf("%s must be more than 0, for example 30d or 15s", name)
