@@ -5,7 +5,7 @@ import "cmp"
 // When a service is at risk or broken. The shipped alert rules are stricter
 // about how long something lasts; these say how it is at this moment.
 const (
-	riskErrorShare   = 0.01
+	riskErrorShare   = 0.02
 	brokenErrorShare = 0.05
 	// slowFactor and slowByMs: p99 is slow when it is this much above an hour ago,
 	// both relatively and in milliseconds, because small numbers wobble.

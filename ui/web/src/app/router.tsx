@@ -18,6 +18,14 @@ export const router = createRouter({
       '/services',
       lazyRouteComponent(() => import('../pages/services/ServicesPage.tsx'), 'ServicesPage'),
     ),
+    page(
+      '/services/$name',
+      lazyRouteComponent(() => import('../pages/service/ServicePage.tsx'), 'ServicePage'),
+    ),
+    page(
+      '/explore/logs',
+      lazyRouteComponent(() => import('../pages/logs/LogsPage.tsx'), 'LogsPage'),
+    ),
   ]),
   parseSearch,
   stringifySearch,

@@ -29,7 +29,7 @@ export function areaPath(values: readonly (number | null)[], width: number, heig
       close(i - 1)
       return
     }
-    const y = max > 0 ? height - 1 - (v / max) * (height - 2) : height - 1
+    const y = max > 0 ? height - (v / max) * (height - 1) : height
     path += `${start < 0 ? 'M' : 'L'}${(i * dx).toFixed(1)} ${y.toFixed(1)}`
     if (start < 0) start = i
   })

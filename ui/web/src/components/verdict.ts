@@ -4,10 +4,11 @@ import { shortTime } from '../format/time.ts'
 import type { T } from '../i18n/index.ts'
 
 /** The service's verdict in the reader's words: a headline and what adds to it. */
-export function verdict(s: Service, t: T, locale: string): { headline: string; details: string[] } {
+export function verdict(s: Service, t: T, locale: string): { headline: string; short: string; details: string[] } {
   const v = s.verdict
   const details: string[] = []
   const time = v.sinceMs ? shortTime(v.sinceMs, locale) : ''
+  const said = (short: string) => ({ short, headline: withSince(short, time, t, locale), details })
   const addDependency = () => {
     if (v.dependency) {
       details.push(t('verdict.dependency', { dependency: v.dependency, share: share(v.dependencyShare, locale) }))
@@ -17,30 +18,25 @@ export function verdict(s: Service, t: T, locale: string): { headline: string; d
     case 'errors':
       if (v.operation) details.push(t('verdict.mostIn', { operation: v.operation }))
       addDependency()
-      return {
-        headline: withSince(t('verdict.errors', { share: share(v.errorShare, locale) }), time, t, locale),
-        details,
-      }
+      return said(t('verdict.errors', { share: share(v.errorShare, locale) }))
     case 'slow': {
       const factor = v.p99BeforeMs ? num(Math.round(((v.p99Ms ?? 0) / v.p99BeforeMs) * 10) / 10, locale) : ''
       details.push(t('verdict.was', { value: ms(v.p99BeforeMs, locale) }))
       addDependency()
-      return {
-        headline: withSince(t('verdict.slow', { p99: ms(v.p99Ms, locale), factor }), time, t, locale),
-        details,
-      }
+      return said(t('verdict.slow', { p99: ms(v.p99Ms, locale), factor }))
     }
     case 'alert':
-      return { headline: withSince(t('verdict.alert', { alert: v.alert ?? '' }), time, t, locale), details }
-    case 'noTraffic':
-      return { headline: time ? t('verdict.noTrafficSince', { time }) : t('verdict.noTraffic'), details }
+      return said(t('verdict.alert', { alert: v.alert ?? '' }))
+    case 'noTraffic': {
+      const text = time ? t('verdict.noTrafficSince', { time }) : t('verdict.noTraffic')
+      return { headline: text, short: text, details }
+    }
     case 'noSpans':
-      return { headline: t('verdict.noSpans'), details }
-    default:
-      return {
-        headline: t('verdict.ok', { rate: rate(v.requestsPerSecond ?? 0, locale), p99: ms(v.p99Ms, locale) }),
-        details,
-      }
+      return { headline: t('verdict.noSpans'), short: t('verdict.noSpans'), details }
+    default: {
+      const text = t('verdict.ok', { rate: rate(v.requestsPerSecond ?? 0, locale), p99: ms(v.p99Ms, locale) })
+      return { headline: text, short: text, details }
+    }
   }
 }
 

@@ -20,7 +20,7 @@ export function ServiceGrid({ services }: { services: Service[] }) {
 
 function Cell({ service: s }: { service: Service }) {
   const { t, locale } = useText()
-  const { headline } = verdict(s, t, locale)
+  const { headline, short } = verdict(s, t, locale)
   const bad = s.state === 'broken' || s.state === 'risk'
   return (
     <PageLink to={`/services/${encodeURIComponent(s.name)}`} className={`cell cell-${s.state}`}>
@@ -36,7 +36,7 @@ function Cell({ service: s }: { service: Service }) {
       />
       {bad || s.state === 'unknown' ? (
         <div className={`cell-verdict state-${s.state}`} title={headline}>
-          {headline}
+          {short}
         </div>
       ) : (
         <div className="cell-numbers">

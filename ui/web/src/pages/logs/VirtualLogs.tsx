@@ -1,0 +1,69 @@
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { useRef, useState } from 'react'
+import type { LogRow } from '../../api/loki.ts'
+import { LogLine } from '../../components/LogList.tsx'
+import type { FieldAction } from '../../components/LogRecord.tsx'
+import { useText } from '../../i18n/index.ts'
+
+interface Props {
+  rows: LogRow[]
+  wrap: boolean
+  onField: FieldAction
+}
+
+/** Any number of records: only the visible ones are in the page. */
+export function VirtualLogs({ rows, wrap, onField }: Props) {
+  const { t } = useText()
+  const parent = useRef<HTMLDivElement>(null)
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
+  const keys = useKeys(rows)
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => parent.current,
+    estimateSize: () => 24,
+    overscan: 20,
+    getItemKey: (i) => keys[i]!,
+  })
+  const toggle = (key: string) => {
+    const next = new Set(open)
+    if (!next.delete(key)) next.add(key)
+    setOpen(next)
+  }
+  return (
+    <div ref={parent} className="virtual-logs" tabIndex={0} role="region" aria-label={t('nav.logs')}>
+      <div style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+        {virtual.getVirtualItems().map((item) => {
+          const key = keys[item.index]!
+          return (
+            <div
+              key={item.key}
+              data-index={item.index}
+              ref={virtual.measureElement}
+              className="virtual-log"
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <LogLine
+                row={rows[item.index]!}
+                open={open.has(key)}
+                onToggle={() => toggle(key)}
+                wrap={wrap}
+                onField={onField}
+              />
+            </div>
+          )
+        })}
+      </div>
+    </div>
+  )
+}
+
+/** A key that stays with a record when newer ones come before it. */
+function useKeys(rows: LogRow[]): string[] {
+  const seen = new Map<string, number>()
+  return rows.map((r) => {
+    const base = `${r.ts} ${r.labels.service_name} ${r.line.slice(0, 40)}`
+    const n = seen.get(base) ?? 0
+    seen.set(base, n + 1)
+    return `${base} ${n}`
+  })
+}
