@@ -26,6 +26,14 @@ export const router = createRouter({
       '/explore/logs',
       lazyRouteComponent(() => import('../pages/logs/LogsPage.tsx'), 'LogsPage'),
     ),
+    page(
+      '/explore/traces',
+      lazyRouteComponent(() => import('../pages/traces/TracesPage.tsx'), 'TracesPage'),
+    ),
+    page(
+      '/traces/$id',
+      lazyRouteComponent(() => import('../pages/trace/TracePage.tsx'), 'TracePage'),
+    ),
   ]),
   parseSearch,
   stringifySearch,

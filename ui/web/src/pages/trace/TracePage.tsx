@@ -1,0 +1,124 @@
+import { useComputedColorScheme } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { useParams } from '@tanstack/react-router'
+import { useMemo } from 'react'
+import { ApiError } from '../../api/http.ts'
+import { trace } from '../../api/tempo.ts'
+import { serviceColor } from '../../charts/colors.ts'
+import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
+import { StateMark } from '../../components/StateMark.tsx'
+import { fullTime, utc } from '../../format/time.ts'
+import { ms, num, share } from '../../format/units.ts'
+import { useText } from '../../i18n/index.ts'
+import { useSearch } from '../../url/useSearch.ts'
+import { layout, type Waterfall } from './layout.ts'
+import { SpanDetail } from './SpanDetail.tsx'
+import { TraceLogs } from './TraceLogs.tsx'
+import { WaterfallView } from './WaterfallView.tsx'
+import './trace.css'
+
+/** One trace: where its time went, what failed, and what it logged. */
+export function TracePage() {
+  const { t } = useText()
+  const { id } = useParams({ strict: false }) as { id: string }
+  const { search, setSearch } = useSearch()
+  const { data, error, refetch } = useQuery({
+    queryKey: ['trace', id],
+    queryFn: ({ signal }) => trace(id, signal),
+    staleTime: 60_000,
+  })
+  const waterfall = useMemo(() => (data ? layout(data) : null), [data])
+  if (error) {
+    if (error instanceof ApiError && error.status === 404) {
+      return <Empty title={t('trace.unknown')}>{t('trace.unknownHint')}</Empty>
+    }
+    return <ErrorBox error={error} onRetry={() => void refetch()} />
+  }
+  if (!waterfall) {
+    return (
+      <>
+        <Skeleton height={50} width="50%" />
+        <Skeleton height={500} />
+      </>
+    )
+  }
+  if (waterfall.rows.length === 0) return <Empty title={t('trace.unknown')}>{t('trace.unknownHint')}</Empty>
+  const selected = waterfall.rows.find((r) => r.span.spanId === search.span)
+  return (
+    <>
+      <TraceHead waterfall={waterfall} />
+      <ServiceBar waterfall={waterfall} />
+      <div className="trace-layout">
+        <WaterfallView
+          waterfall={waterfall}
+          selected={search.span}
+          onSelect={(span) => setSearch({ span: span === search.span ? undefined : span }, { replace: true })}
+        />
+        <div className="stack trace-side">
+          {selected && <SpanDetail node={selected} traceStart={waterfall.startMs} />}
+          <TraceLogs traceId={id} waterfall={waterfall} spanId={selected?.span.spanId} />
+        </div>
+      </div>
+    </>
+  )
+}
+
+function TraceHead({ waterfall: w }: { waterfall: Waterfall }) {
+  const { t, locale } = useText()
+  const root = w.rows[0]!.span
+  const failed = w.rows.filter((r) => r.span.error)
+  // The deepest failure is where the others come from.
+  const first = failed.toSorted((a, b) => b.depth - a.depth || a.span.startMs - b.span.startMs)[0]
+  return (
+    <section className="verdict-line">
+      <StateMark state={root.error ? 'broken' : w.errors ? 'risk' : 'ok'} size={18} />
+      <div>
+        <h1>
+          {root.service} {root.name}
+        </h1>
+        <p>
+          {ms(w.durationMs, locale)} · {t('trace.spans', { count: w.rows.length })} ·{' '}
+          {t('trace.services', { count: w.services.length })} ·{' '}
+          <time title={utc(w.startMs)}>{fullTime(w.startMs, locale)}</time>
+          {first && (
+            <span className="bad">
+              {' · '}
+              {t('trace.errors', { count: w.errors })}
+              {': '}
+              {first.span.service} {first.span.name}
+              {first.span.statusMessage && ` (${first.span.statusMessage})`}
+            </span>
+          )}
+          {w.orphans > 0 && <span className="warn"> · {t('trace.orphans', { count: w.orphans })}</span>}
+        </p>
+      </div>
+    </section>
+  )
+}
+
+/** Where the time went, by service. */
+function ServiceBar({ waterfall: w }: { waterfall: Waterfall }) {
+  const { t, locale } = useText()
+  const scheme = useComputedColorScheme('light')
+  return (
+    <section className="service-shares" aria-label={t('trace.timeByService')}>
+      <div className="service-bar">
+        {w.services.map((s) => (
+          <i
+            key={s.name}
+            style={{ width: `${s.share * 100}%`, background: serviceColor(s.name, scheme) }}
+            title={`${s.name} ${ms(s.selfMs, locale)}`}
+          />
+        ))}
+      </div>
+      <div className="row wrap service-legend">
+        {w.services.slice(0, 8).map((s) => (
+          <span key={s.name} title={`${num(s.spans, locale)} · ${ms(s.selfMs, locale)}`}>
+            <i className="dot" style={{ background: serviceColor(s.name, scheme) }} />
+            {s.name} <span className="muted">{share(s.share, locale)}</span>
+          </span>
+        ))}
+      </div>
+    </section>
+  )
+}
