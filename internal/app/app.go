@@ -147,6 +147,28 @@ func (a *App) lockData(dir string) error {
 	return nil
 }
 
+// syncDirs makes the entries of the data directory, and its own, durable: the
+// stores sync what is inside of theirs.
+func syncDirs(dir string) error {
+	for _, d := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
+		f, err := os.Open(d)
+		if errors.Is(err, os.ErrPermission) {
+			continue // A directory that we may not read was not made by us.
+		}
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return fmt.Errorf("sync %s: %w", d, err)
+		}
+	}
+	return nil
+}
+
 // listen opens the port and serves health at once.
 func (a *App) listen(addr string) error {
 	l, err := net.Listen("tcp", addr)

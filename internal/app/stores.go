@@ -58,7 +58,7 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	a.stores = s
-	return nil
+	return syncDirs(cfg.Data.Dir)
 }
 
 func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {

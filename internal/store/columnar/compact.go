@@ -14,9 +14,9 @@ const (
 	// compactFanIn is how many segments of one size class a partition collects
 	// before they are merged; every row is rewritten about log4(size) times.
 	compactFanIn = 4
-	// compactBytes bounds the input of a merge (compressed), and with it the
-	// memory: its rows are held decoded while they are merged.
-	compactBytes = 24 << 20
+	// compactBytes bounds the input of a merge as it is in memory, because its
+	// rows are held decoded while they are merged.
+	compactBytes = 96 << 20
 )
 
 // compact merges one set of small segments of a partition, if there is one.
@@ -56,7 +56,7 @@ func (t *Table) pickCompaction() []*segment {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.segments {
-		if s.Bytes < compactBytes/compactFanIn && !s.damaged() {
+		if s.Memory < compactBytes/compactFanIn && !s.damaged() {
 			k := class{t.partition(s.MinTs), s.Level}
 			groups[k] = append(groups[k], s)
 		}
@@ -69,10 +69,10 @@ func (t *Table) pickCompaction() []*segment {
 		var picked []*segment
 		total := int64(0)
 		for _, s := range list {
-			if total+s.Bytes > compactBytes {
+			if total+s.Memory > compactBytes {
 				break
 			}
-			total += s.Bytes
+			total += s.Memory
 			picked = append(picked, s)
 		}
 		if len(picked) < 2 {
@@ -152,6 +152,7 @@ func (s *segment) readBlock(group int) (*block, error) {
 			return nil, fmt.Errorf("%w: row group %d column %q: %w", errCorrupt, group, name, err)
 		}
 		b.cols[name] = v
+		b.bytes += vecBytes(v)
 	}
 	return b, nil
 }

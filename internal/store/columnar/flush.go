@@ -245,9 +245,24 @@ func (t *Table) writeSegment(partition int64, blocks []*block, keys []sortKey, l
 	m := segmentMeta{
 		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
 		Rows: int64(len(keys)), Bytes: int64(len(data)), MinTs: minTs, MaxTs: maxTs,
-		Level: level, Attrs: attrs.columns, Rest: attrs.rest, FooterCRC: footerChecksum(data),
+		Memory: memoryOf(blocks, refs), Level: level, Attrs: attrs.columns, Rest: attrs.rest, FooterCRC: footerChecksum(data),
 	}
 	return m, t.writeFile(m.File, data)
+}
+
+// memoryOf estimates what the rows take decoded: their share of their blocks.
+func memoryOf(blocks []*block, refs []rowRef) int64 {
+	counts := make([]int, len(blocks))
+	for _, r := range refs {
+		counts[r.block]++
+	}
+	total := int64(0)
+	for i, b := range blocks {
+		if counts[i] > 0 {
+			total += int64(b.bytes) * int64(counts[i]) / int64(b.n)
+		}
+	}
+	return total
 }
 
 // writeFile writes a durable file under its name at once.

@@ -1,7 +1,9 @@
 package columnar
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -60,8 +62,20 @@ func (t *Table) recover() error {
 			return err
 		}
 	}
-	if err := syncDir(t.fs, t.opts.Dir); err != nil {
-		return err
+	// The directory's own entry must survive too, up to the data directory.
+	for dir, n := t.opts.Dir, 0; n < 3; n++ {
+		err := syncDir(t.fs, dir)
+		if n > 0 && errors.Is(err, fs.ErrPermission) {
+			break // A directory that we may not read was not made by us.
+		}
+		if err != nil {
+			return err
+		}
+		parent := t.fs.PathDir(dir)
+		if parent == dir {
+			break
+		}
+		dir = parent
 	}
 	st, err := readManifest(t.fs, t.opts.Dir)
 	if err != nil {

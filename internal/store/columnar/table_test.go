@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ var (
 )
 
 func testOptions(fs vfs.FS) Options {
-	return Options{FS: fs, Dir: "table", Schema: &testSchema, Now: func() time.Time { return testNow }}
+	return Options{FS: fs, Dir: "/table", Schema: &testSchema, Now: func() time.Time { return testNow }}
 }
 
 func openTable(t testing.TB, opts Options) *Table {
@@ -150,7 +151,14 @@ func TestAcknowledgedRowsSurviveTheLossOfUnsyncedBytes(t *testing.T) {
 		})
 	}
 	wg.Go(func() {
-		for range 40 {
+		for n := range 40 {
+			// Spread over the whole run: a clone of an empty table proves nothing.
+			for enough := false; !enough; {
+				mu.Lock()
+				enough = len(acked) >= n*4800/40
+				mu.Unlock()
+				runtime.Gosched()
+			}
 			// What was acknowledged before the crash has to be there after it.
 			mu.Lock()
 			before := slices.Clone(acked)
@@ -171,7 +179,9 @@ func TestAcknowledgedRowsSurviveTheLossOfUnsyncedBytes(t *testing.T) {
 		}
 		close(clones)
 	})
+	most := 0
 	for c := range clones {
+		most = max(most, len(c.acked))
 		opts := testOptions(c.fs)
 		crashed, err := Open(opts)
 		if err != nil {
@@ -186,7 +196,7 @@ func TestAcknowledgedRowsSurviveTheLossOfUnsyncedBytes(t *testing.T) {
 		}
 		for _, id := range c.acked {
 			if _, ok := slices.BinarySearch(got, id); !ok {
-				t.Fatalf("acknowledged row %d of %d is lost", id, len(c.acked))
+				t.Fatalf("acknowledged row %d of %d is lost, %d are there", id, len(c.acked), len(got))
 			}
 		}
 		if err := crashed.Close(); err != nil {
@@ -194,6 +204,9 @@ func TestAcknowledgedRowsSurviveTheLossOfUnsyncedBytes(t *testing.T) {
 		}
 	}
 	wg.Wait()
+	if most < 4000 {
+		t.Fatalf("the last crash came after %d acknowledged rows", most)
+	}
 }
 
 func duplicate(sorted []int) int {
@@ -247,7 +260,7 @@ func TestReopenFlushCompactRetention(t *testing.T) {
 	if got, _ := ids(t, tab); len(got) != 0 {
 		t.Fatalf("%d rows outlived the retention", len(got))
 	}
-	names, err := fs.List("table/segments/2026-11-21T00")
+	names, err := fs.List("/table/segments/2026-11-21T00")
 	if err != nil || len(names) != 0 {
 		t.Fatalf("files of expired segments remain: %v %v", names, err)
 	}
@@ -263,7 +276,7 @@ func TestFlippedBitsAreFoundAndReported(t *testing.T) {
 	if err := tab.Close(); err != nil {
 		t.Fatal(err)
 	}
-	file := "table/segments/2026-11-21T00/000000000001.parquet"
+	file := "/table/segments/2026-11-21T00/000000000001.parquet"
 	data := readFile(t, base, file)
 	for pos := 0; pos < len(data); pos += 1 + len(data)/400 {
 		broken := slices.Clone(data)
@@ -294,16 +307,16 @@ func TestDamagedWALIsKeptAndReported(t *testing.T) {
 		}
 	}
 	// What a crash leaves: the files as they are now.
-	file := "table/wal/" + walName(1)
+	file := "/table/wal/" + walName(1)
 	data := readFile(t, fs, file)
-	manifest := readFile(t, fs, "table/"+manifestName)
+	manifest := readFile(t, fs, "/table/"+manifestName)
 	crashed := vfs.NewMem()
-	for _, d := range []string{"table/wal", "table/segments"} {
+	for _, d := range []string{"/table/wal", "/table/segments"} {
 		if err := crashed.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeFile(t, crashed, "table/"+manifestName, manifest)
+	writeFile(t, crashed, "/table/"+manifestName, manifest)
 	broken := slices.Clone(data)
 	broken[len(data)/2] ^= 4
 	writeFile(t, crashed, file, broken)
@@ -315,7 +328,7 @@ func TestDamagedWALIsKeptAndReported(t *testing.T) {
 	if d := tab2.Damages(); len(d) != 1 || !strings.Contains(d[0].Reason, "quarantine") {
 		t.Fatalf("damages: %+v", d)
 	}
-	if !slices.Equal(readFile(t, crashed, "table/quarantine/"+walName(1)), broken) {
+	if !slices.Equal(readFile(t, crashed, "/table/quarantine/"+walName(1)), broken) {
 		t.Fatal("the damaged WAL was not kept")
 	}
 }
@@ -328,12 +341,12 @@ func TestTornTailIsNoDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	data := readFile(t, fs, "table/wal/"+walName(1))
+	data := readFile(t, fs, "/table/wal/"+walName(1))
 	torn := vfs.NewMem()
-	if err := torn.MkdirAll("table/wal", 0o755); err != nil {
+	if err := torn.MkdirAll("/table/wal", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, torn, "table/wal/"+walName(1), data[:len(data)-5])
+	writeFile(t, torn, "/table/wal/"+walName(1), data[:len(data)-5])
 	tab2 := openTable(t, testOptions(torn))
 	if got, _ := ids(t, tab2); len(got) != 2 || len(tab2.Damages()) != 0 {
 		t.Fatalf("rows %v, damages %v", got, tab2.Damages())

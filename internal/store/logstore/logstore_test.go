@@ -19,7 +19,7 @@ func TestContract(t *testing.T) {
 
 func open(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(columnar.Options{FS: fs, Dir: "logs", Now: func() time.Time { return storetest.Now }})
+	s, err := Open(columnar.Options{FS: fs, Dir: "/logs", Now: func() time.Time { return storetest.Now }})
 	if err != nil {
 		t.Fatal(err)
 	}

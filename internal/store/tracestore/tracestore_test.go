@@ -26,7 +26,7 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func open(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(columnar.Options{FS: fs, Dir: "spans", Now: func() time.Time { return now }})
+	s, err := Open(columnar.Options{FS: fs, Dir: "/spans", Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
