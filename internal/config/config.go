@@ -47,40 +47,40 @@ type Config struct {
 
 // Server is the port for the UI, the APIs and HTTP intake.
 type Server struct {
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen"` // host:port; loopback, because there is no access control yet
 	// ExternalURL is how people reach the UI; links in notifications use it.
 	ExternalURL string `yaml:"external_url"`
 }
 
 // Data says where everything is kept.
 type Data struct {
-	Dir string `yaml:"dir"`
+	Dir string `yaml:"dir"` // made when it is missing; one process at a time
 }
 
 // Records configures a store of logs or spans.
 type Records struct {
-	Retention     Duration `yaml:"retention"`
-	MemtableBytes Bytes    `yaml:"memtable_bytes"`
-	CacheBytes    Bytes    `yaml:"cache_bytes"`
+	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
+	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
+	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
 }
 
 // Metrics configures the metric store.
 type Metrics struct {
-	Retention        Duration `yaml:"retention"`
-	OutOfOrderWindow Duration `yaml:"out_of_order_window"`
+	Retention        Duration `yaml:"retention"`           // older samples are removed
+	OutOfOrderWindow Duration `yaml:"out_of_order_window"` // how late a sample may arrive
 }
 
 // Query bounds every query.
 type Query struct {
-	Timeout  Duration `yaml:"timeout"`
+	Timeout  Duration `yaml:"timeout"`   // of any query
 	MaxRows  int64    `yaml:"max_rows"`  // rows a log or trace query may examine
 	MaxBytes Bytes    `yaml:"max_bytes"` // decoded bytes it may read
 }
 
 // HostMetrics reads this machine's metrics under node_exporter's names.
 type HostMetrics struct {
-	Enabled  bool     `yaml:"enabled"`
-	Interval Duration `yaml:"interval"`
+	Enabled  bool     `yaml:"enabled"`  // read /proc of this machine
+	Interval Duration `yaml:"interval"` // between two readings
 }
 
 // Rules are Prometheus rule files.
