@@ -1,6 +1,6 @@
 import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from '@mantine/core'
 import { Outlet, useRouterState } from '@tanstack/react-router'
-import { Check, Languages, LayoutGrid, List, Moon, ScrollText, Waypoints } from 'lucide-react'
+import { Check, Languages, LayoutGrid, LineChart, List, Moon, ScrollText, Waypoints } from 'lucide-react'
 import type { ComponentType } from 'react'
 import { PageLink } from '../components/PageLink.tsx'
 import { languages, setLanguage, useText, type LanguageCode } from '../i18n/index.ts'
@@ -22,6 +22,7 @@ export const railItems: Item[] = [
 ]
 
 export const exploreItems: Item[] = [
+  { to: '/explore/metrics', text: 'metrics', icon: LineChart },
   { to: '/explore/logs', text: 'logs', icon: ScrollText },
   { to: '/explore/traces', text: 'traces', icon: Waypoints, also: '/traces/' },
 ]

@@ -34,6 +34,10 @@ export const router = createRouter({
       '/traces/$id',
       lazyRouteComponent(() => import('../pages/trace/TracePage.tsx'), 'TracePage'),
     ),
+    page(
+      '/explore/metrics',
+      lazyRouteComponent(() => import('../pages/metrics/MetricsPage.tsx'), 'MetricsPage'),
+    ),
   ]),
   parseSearch,
   stringifySearch,

@@ -15,6 +15,10 @@ const light = [
   '#8f3f00',
   '#006b4f',
   '#94497a',
+  '#5b7f00',
+  '#a04a8f',
+  '#b07a00',
+  '#4f6d8f',
 ]
 const dark = [
   '#4ba3e3',
@@ -29,6 +33,10 @@ const dark = [
   '#c26a33',
   '#1f9c78',
   '#b86f9c',
+  '#a6c34a',
+  '#d08fe0',
+  '#c99a2e',
+  '#8fa9c9',
 ]
 
 export type Scheme = 'light' | 'dark'
@@ -46,9 +54,23 @@ export function hash(text: string): number {
   return (h ^ (h >>> 15)) >>> 0
 }
 
-/** One service keeps its colour on every page. */
-export function serviceColor(name: string, scheme: Scheme): string {
-  return seriesColor(hash(name) % light.length, scheme)
+/**
+ * A place in the colour set for every service: the one its name hashes to, or
+ * the next free one. So a service keeps its colour on every page, two services
+ * share one only when there are more services than colours, and a new service
+ * moves few others.
+ */
+export function assignColors(services: readonly string[]): Map<string, number> {
+  const taken = new Map<number, number>()
+  const out = new Map<string, number>()
+  for (const name of [...new Set(services)].toSorted()) {
+    const uses = Math.floor(out.size / light.length)
+    let slot = hash(name) % light.length
+    while ((taken.get(slot) ?? 0) > uses) slot = (slot + 1) % light.length
+    taken.set(slot, (taken.get(slot) ?? 0) + 1)
+    out.set(name, slot)
+  }
+  return out
 }
 
 /** Log levels: state colours for what is a state, greys for the rest. */

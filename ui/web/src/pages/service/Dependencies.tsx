@@ -1,6 +1,5 @@
-import { useComputedColorScheme } from '@mantine/core'
 import type { Dependency } from '../../api/hinomi.ts'
-import { serviceColor } from '../../charts/colors.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { Skeleton } from '../../components/Feedback.tsx'
 import { PageLink } from '../../components/PageLink.tsx'
 import { ms, rate, share } from '../../format/units.ts'
@@ -9,7 +8,7 @@ import { useText } from '../../i18n/index.ts'
 /** One direction of the service graph around a service. */
 export function Dependencies({ title, none, list }: { title: string; none: string; list?: Dependency[] }) {
   const { t, locale } = useText()
-  const scheme = useComputedColorScheme('light')
+  const color = useServiceColor()
   const kind = (type: string) =>
     type === 'database'
       ? t('service.database')
@@ -43,7 +42,7 @@ export function Dependencies({ title, none, list }: { title: string; none: strin
               <span className="muted dependency-p99">{ms(d.p99Ms, locale)}</span>
             </div>
             <div className="share-bar" title={`${t('service.share')} ${share(d.share, locale)}`}>
-              <i style={{ width: `${d.share * 100}%`, background: serviceColor(d.name, scheme) }} />
+              <i style={{ width: `${d.share * 100}%`, background: color(d.name) }} />
             </div>
           </div>
         ))}

@@ -1,10 +1,9 @@
-import { useComputedColorScheme } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { ApiError } from '../../api/http.ts'
 import { trace } from '../../api/tempo.ts'
-import { serviceColor } from '../../charts/colors.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
 import { StateMark } from '../../components/StateMark.tsx'
 import { fullTime, utc } from '../../format/time.ts'
@@ -99,14 +98,14 @@ function TraceHead({ waterfall: w }: { waterfall: Waterfall }) {
 /** Where the time went, by service. */
 function ServiceBar({ waterfall: w }: { waterfall: Waterfall }) {
   const { t, locale } = useText()
-  const scheme = useComputedColorScheme('light')
+  const color = useServiceColor()
   return (
     <section className="service-shares" aria-label={t('trace.timeByService')}>
       <div className="service-bar">
         {w.services.map((s) => (
           <i
             key={s.name}
-            style={{ width: `${s.share * 100}%`, background: serviceColor(s.name, scheme) }}
+            style={{ width: `${s.share * 100}%`, background: color(s.name) }}
             title={`${s.name} ${ms(s.selfMs, locale)}`}
           />
         ))}
@@ -114,7 +113,7 @@ function ServiceBar({ waterfall: w }: { waterfall: Waterfall }) {
       <div className="row wrap service-legend">
         {w.services.slice(0, 8).map((s) => (
           <span key={s.name} title={`${num(s.spans, locale)} · ${ms(s.selfMs, locale)}`}>
-            <i className="dot" style={{ background: serviceColor(s.name, scheme) }} />
+            <i className="dot" style={{ background: color(s.name) }} />
             {s.name} <span className="muted">{share(s.share, locale)}</span>
           </span>
         ))}

@@ -1,8 +1,7 @@
-import { useComputedColorScheme } from '@mantine/core'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ChevronRight } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react'
-import { serviceColor } from '../../charts/colors.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { ms } from '../../format/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { visibleRows, type Node, type Waterfall } from './layout.ts'
@@ -102,9 +101,9 @@ interface RowProps {
 
 function Row({ node, w, top, selected, folded, onSelect, onToggle }: RowProps) {
   const { t, locale } = useText()
-  const scheme = useComputedColorScheme('light')
+  const color = useServiceColor()
   const s = node.span
-  const color = serviceColor(s.service, scheme)
+  const own = color(s.service)
   const total = w.durationMs || 1
   const left = ((s.startMs - w.startMs) / total) * 100
   const width = (s.durationMs / total) * 100
@@ -131,7 +130,7 @@ function Row({ node, w, top, selected, folded, onSelect, onToggle }: RowProps) {
           <span className="fold" />
         )}
         <button type="button" className="plain span-button" onClick={() => onSelect(s.spanId)}>
-          <i className="span-color" style={{ background: color }} />
+          <i className="span-color" style={{ background: own }} />
           <span className="span-service">{s.service}</span>
           <span className={`span-name ${s.error ? 'bad' : 'muted'}`}>{s.name}</span>
           {folded && <span className="tag">+{node.descendants}</span>}
@@ -146,7 +145,7 @@ function Row({ node, w, top, selected, folded, onSelect, onToggle }: RowProps) {
       >
         <i
           className={`span-bar ${node.critical ? 'span-critical' : ''} ${s.error ? 'span-error' : ''}`}
-          style={{ left: `${left}%`, width: `max(2px, ${width}%)`, background: color }}
+          style={{ left: `${left}%`, width: `max(2px, ${width}%)`, background: own }}
         />
         {s.events.map((e, i) => (
           <i key={i} className="span-event" style={{ left: `${((e.ms - w.startMs) / total) * 100}%` }} title={e.name} />

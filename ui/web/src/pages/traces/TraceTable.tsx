@@ -1,6 +1,5 @@
-import { useComputedColorScheme } from '@mantine/core'
 import type { FoundTrace } from '../../api/tempo.ts'
-import { serviceColor } from '../../charts/colors.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { PageLink } from '../../components/PageLink.tsx'
 import { fullTime, utc } from '../../format/time.ts'
 import { ms, num } from '../../format/units.ts'
@@ -18,7 +17,7 @@ interface Props {
 export function TraceTable({ traces, limit, highlighted, onHighlight }: Props) {
   const { t, locale } = useText()
   const { search, setSearch } = useSearch()
-  const scheme = useComputedColorScheme('light')
+  const color = useServiceColor()
   const longest = search.sort === 'longest'
   const sorted = traces.toSorted((a, b) => (longest ? b.durationMs - a.durationMs : b.startMs - a.startMs))
   const max = Math.max(1, ...traces.map((x) => x.durationMs))
@@ -26,7 +25,7 @@ export function TraceTable({ traces, limit, highlighted, onHighlight }: Props) {
     <section className="panel">
       <div className="panel-head">
         <h2>{t('traces.count', { count: traces.length })}</h2>
-        {traces.length >= limit && <span className="muted">{t('traces.limited', { count: limit })}</span>}
+        {traces.length >= limit * 0.8 && <span className="muted">{t('traces.limited')}</span>}
         <span className="grow" />
         <button
           type="button"
@@ -66,7 +65,7 @@ export function TraceTable({ traces, limit, highlighted, onHighlight }: Props) {
                     to={`/traces/${x.traceId}`}
                     search={{ span: x.matched < x.spanCount ? x.spans[0]?.spanId : undefined }}
                   >
-                    <i className="dot" style={{ background: serviceColor(x.service, scheme) }} />
+                    <i className="dot" style={{ background: color(x.service) }} />
                     {x.service} <span className="mono muted">{x.name}</span>
                   </PageLink>
                 </td>

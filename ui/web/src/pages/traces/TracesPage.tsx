@@ -1,10 +1,10 @@
-import { Autocomplete, SegmentedControl, TextInput, useComputedColorScheme } from '@mantine/core'
+import { Autocomplete, SegmentedControl, TextInput } from '@mantine/core'
 import { Play, X } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { useLive } from '../../api/live.ts'
-import { searchTraces, tagNames, tagValues } from '../../api/tempo.ts'
-import { serviceColor } from '../../charts/colors.ts'
+import { tagNames, tagValues } from '../../api/tempo.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
 import { QueryEditor } from '../../editor/QueryEditor.tsx'
 import { useText } from '../../i18n/index.ts'
@@ -13,23 +13,22 @@ import { useRange } from '../../time/useRange.tsx'
 import { useDraft } from '../../url/useDraft.ts'
 import { useSearch } from '../../url/useSearch.ts'
 import { isDuration, toTraceql } from './query.ts'
+import { limit, sampleTraces } from './sample.ts'
 import { Scatter } from './Scatter.tsx'
 import { TraceTable } from './TraceTable.tsx'
 import './traces.css'
-
-const limit = 200
 
 /** Find traces, with a form or in TraceQL. */
 export function TracesPage() {
   const { t } = useText()
   const { search, setSearch } = useSearch()
   const { span, setRange, tick } = useRange()
-  const scheme = useComputedColorScheme('light')
+  const color = useServiceColor()
   const [highlighted, setHighlighted] = useState<string | null>(null)
   const advanced = search.q !== undefined
   const query = advanced ? search.q! : toTraceql(search)
   const [draft, setDraft] = useDraft(query)
-  const { data, error } = useLive(['traces', query], span, (s, signal) => searchTraces(query, s, limit, signal))
+  const { data, error } = useLive(['traces', query], span, (s, signal) => sampleTraces(query, s, signal))
   const vocabulary = useMemo(() => ({ names: () => tagNames(), values: (name: string) => tagValues(name) }), [])
   const run = (q: string) => {
     tick()
@@ -72,7 +71,7 @@ export function TracesPage() {
             traces={data}
             span={span}
             onBrush={brush}
-            color={(s) => serviceColor(s, scheme)}
+            color={color}
             highlighted={highlighted}
             onHighlight={setHighlighted}
           />
