@@ -32,6 +32,7 @@ func (a *App) pages(engine upstream.QueryEngine, mux *http.ServeMux) error {
 			return a.collector.Running()
 		},
 		Ledger: a.ledgerEntries,
+		Alerts: a.pageAlerts,
 		Stores: func(context.Context) []apiv1.StoreStatus {
 			metrics := apiv1.StoreStatus{Name: "metrics", Rows: -1, Bytes: metricBytes(), Damaged: int(m.Corruptions())}
 			if oldest, err := m.StartTime(); err == nil && oldest != math.MaxInt64 {

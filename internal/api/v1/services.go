@@ -147,11 +147,12 @@ func (a *api) sortedAlerts(ctx context.Context) ([]Alert, error) {
 	return alerts, nil
 }
 
-// alertsOf are the firing alerts of one service.
+// alertsOf are the firing alerts of one service. What somebody silenced does
+// not make a service broken.
 func alertsOf(alerts []Alert, service string) []Alert {
 	out := []Alert{}
 	for _, al := range alerts {
-		if al.Service == service && al.State == "firing" {
+		if al.Service == service && al.State == "firing" && !al.Silenced {
 			out = append(out, al)
 		}
 	}

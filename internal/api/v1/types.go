@@ -57,6 +57,7 @@ type Alert struct {
 	Summary     string            `json:"summary" doc:"annotation summary, or description"`
 	Since       int64             `json:"sinceMs" doc:"Unix milliseconds when its expression became true"`
 	Value       float64           `json:"value"`
+	Silenced    bool              `json:"silenced" doc:"nobody is notified, because of a silence or another alert"`
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
 }

@@ -1,6 +1,6 @@
 import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from '@mantine/core'
 import { Outlet, useRouterState } from '@tanstack/react-router'
-import { Check, Languages, LayoutGrid, LineChart, List, Moon, ScrollText, Waypoints } from 'lucide-react'
+import { Bell, Check, Languages, LayoutGrid, LineChart, List, Moon, ScrollText, Waypoints } from 'lucide-react'
 import type { ComponentType } from 'react'
 import { PageLink } from '../components/PageLink.tsx'
 import { languages, setLanguage, useText, type LanguageCode } from '../i18n/index.ts'
@@ -20,6 +20,8 @@ export const railItems: Item[] = [
   { to: '/', text: 'overview', icon: LayoutGrid },
   { to: '/services', text: 'services', icon: List },
 ]
+
+const alertsItem: Item = { to: '/alerts', text: 'alerts', icon: Bell }
 
 export const exploreItems: Item[] = [
   { to: '/explore/metrics', text: 'metrics', icon: LineChart },
@@ -48,6 +50,8 @@ export function Shell() {
           {exploreItems.map((item) => (
             <RailItem key={item.to} item={item} path={path} />
           ))}
+          <div className="rail-gap" />
+          <RailItem item={alertsItem} path={path} />
         </nav>
         <div className="main">
           <header className="header">

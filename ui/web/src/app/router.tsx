@@ -38,6 +38,10 @@ export const router = createRouter({
       '/explore/metrics',
       lazyRouteComponent(() => import('../pages/metrics/MetricsPage.tsx'), 'MetricsPage'),
     ),
+    page(
+      '/alerts',
+      lazyRouteComponent(() => import('../pages/alerts/AlertsPage.tsx'), 'AlertsPage'),
+    ),
   ]),
   parseSearch,
   stringifySearch,

@@ -88,6 +88,8 @@ export interface components {
       service: string
       /** @description label severity, such as critical, warning, info */
       severity: string
+      /** @description nobody is notified, because of a silence or another alert */
+      silenced: boolean
       /**
        * Format: int64
        * @description Unix milliseconds when its expression became true

@@ -5,8 +5,8 @@ import { Ago } from '../../components/When.tsx'
 import { useText } from '../../i18n/index.ts'
 
 /** What a severity says about the thing it is about. */
-export function severityState(a: Pick<Alert, 'severity' | 'state'>): State {
-  if (a.state === 'pending') return 'unknown'
+export function severityState(a: Pick<Alert, 'severity' | 'state'> & { silenced?: boolean }): State {
+  if (a.state === 'pending' || a.silenced) return 'unknown'
   return a.severity === 'critical' || a.severity === 'page' ? 'broken' : 'risk'
 }
 
@@ -32,6 +32,7 @@ export function AlertList({ alerts, now, limit = 8 }: { alerts: Alert[]; now: nu
                   </PageLink>
                   <span className="muted nowrap">
                     {a.state === 'pending' && `${t('state.pending')} · `}
+                    {a.silenced && `${t('state.suppressed')} · `}
                     <Ago ms={a.sinceMs} now={now} />
                   </span>
                 </div>
