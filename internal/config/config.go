@@ -85,9 +85,9 @@ type HostMetrics struct {
 
 // Rules are Prometheus rule files.
 type Rules struct {
-	Shipped  bool     `yaml:"shipped"` // the rules that come with Hinomi
-	Files    []string `yaml:"files"`   // globs, relative to the configuration file
-	Interval Duration `yaml:"interval"`
+	Shipped  bool     `yaml:"shipped"`  // the rules that come with Hinomi
+	Files    []string `yaml:"files"`    // globs, relative to the configuration file
+	Interval Duration `yaml:"interval"` // of groups that do not say
 }
 
 // Notifications are messages to the receivers of alerts.

@@ -118,24 +118,109 @@ func columnKinds(s *Schema, parts []*block) map[string]store.Kind {
 // gatherColumn collects one column; parts that lack it contribute nulls.
 func gatherColumn(s *Schema, parts []*block, refs []rowRef, name string, kind store.Kind) *store.Vec {
 	field := s.Index(name)
-	c := colBuilder{kind: kind, optional: field < 0 && name != restColumn, plain: name == restColumn || field >= 0 && s.Fields[field].Plain}
-	vecs := make([]*store.Vec, len(parts))
+	g := gatherer{vecs: make([]*store.Vec, len(parts)), refs: refs, out: &store.Vec{Kind: kind}}
 	for i, p := range parts {
-		vecs[i] = p.cols[name]
+		g.vecs[i] = p.cols[name]
 	}
-	for i, r := range refs {
-		v := vecs[r.block]
-		if v == nil || v.Null(int(r.row)) {
+	if field < 0 && name != restColumn {
+		g.out.Valid = make([]bool, len(refs))
+	}
+	switch kind {
+	case store.KindInt, store.KindBool:
+		g.out.Ints = make([]int64, len(refs))
+		g.each(func(i int, v *store.Vec, row uint32) { g.out.Ints[i] = v.Ints[row] })
+	case store.KindFloat:
+		g.out.Floats = make([]float64, len(refs))
+		g.each(func(i int, v *store.Vec, row uint32) { g.out.Floats[i] = v.Floats[row] })
+	default:
+		if name == restColumn || field >= 0 && s.Fields[field].Plain {
+			g.plain()
+		} else {
+			g.dictionary()
+		}
+	}
+	return g.out
+}
+
+// gatherer collects the rows refs of one column out of the vectors of parts.
+type gatherer struct {
+	vecs []*store.Vec
+	refs []rowRef
+	out  *store.Vec
+}
+
+// each calls set for every row that has a value.
+func (g *gatherer) each(set func(i int, v *store.Vec, row uint32)) {
+	for i, r := range g.refs {
+		v := g.vecs[r.block]
+		if v == nil || v.Valid != nil && !v.Valid[r.row] {
 			continue
 		}
-		switch kind {
-		case store.KindInt, store.KindBool:
-			c.addInt(i, v.Ints[r.row])
-		case store.KindFloat:
-			c.addFloat(i, v.Floats[r.row])
-		default:
-			c.addStr(i, v.Str(int(r.row)))
+		if g.out.Valid != nil {
+			g.out.Valid[i] = true
+		}
+		set(i, v, r.row)
+	}
+}
+
+func (g *gatherer) plain() {
+	g.out.Strs = make([]string, len(g.refs))
+	g.each(func(i int, v *store.Vec, row uint32) {
+		if v.Codes != nil {
+			g.out.Strs[i] = v.Dict[v.Codes[row]]
+		} else {
+			g.out.Strs[i] = v.Strs[row]
+		}
+	})
+}
+
+// dictionary joins the parts' dictionaries: a string is hashed once for each
+// part's entry, not for each row. When most values are distinct the column
+// becomes plain.
+func (g *gatherer) dictionary() {
+	const unknown = ^uint32(0)
+	d := newDict()
+	empty := d.code("")
+	recode := make([][]uint32, len(g.vecs))
+	codes := make([]uint32, len(g.refs))
+	for i := range codes {
+		codes[i] = empty
+	}
+	overflow := false
+	limit := max(dictProbe, len(g.refs)/2)
+	for i, r := range g.refs {
+		v := g.vecs[r.block]
+		if v == nil || v.Valid != nil && !v.Valid[r.row] {
+			continue
+		}
+		if g.out.Valid != nil {
+			g.out.Valid[i] = true
+		}
+		if v.Codes == nil {
+			codes[i] = d.code(v.Strs[r.row])
+		} else {
+			table := recode[r.block]
+			if table == nil {
+				table = make([]uint32, len(v.Dict))
+				for j := range table {
+					table[j] = unknown
+				}
+				recode[r.block] = table
+			}
+			c := v.Codes[r.row]
+			if table[c] == unknown {
+				table[c] = d.code(v.Dict[c])
+			}
+			codes[i] = table[c]
+		}
+		if len(d.list) > limit {
+			overflow = true
+			break
 		}
 	}
-	return c.finish(len(refs))
+	if overflow {
+		g.plain()
+		return
+	}
+	g.out.Codes, g.out.Dict = codes, d.list
 }
