@@ -19,6 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	harness.Cleanup()
+	harness.CleanupTools()
 	os.Exit(code)
 }
 
