@@ -72,8 +72,20 @@ func (a *App) startAlerting(ctx context.Context, cfg *config.Config, j *judgemen
 		return err
 	}
 	a.life.goRun("alerting", a.alerting.Run)
-	mux.Handle(alertmanagerPrefix+"/api/v2/", a.alerting.Handler(alertmanagerPrefix))
+	mux.Handle(alertmanagerPrefix+"/api/v2/", a.wholeInstallation(a.alerting.Handler(alertmanagerPrefix)))
 	return nil
+}
+
+// wholeInstallation refuses a scope that is not everything: Alertmanager's API
+// shows and silences the alerts of all products.
+func (a *App) wholeInstallation(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.scope(r).All() {
+			http.Error(w, "Alertmanager's API spans all products: use a credential that may see all of them.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // startRules starts what judges.
