@@ -20,7 +20,7 @@ import (
 )
 
 // ruleTests is the part that we use of Prometheus' format for unit tests of
-// rules, so that promtool runs the same files.
+// rules. Annotations are for people and not compared, they only must expand.
 type ruleTests struct {
 	RuleFiles          []string        `yaml:"rule_files"`
 	EvaluationInterval pmodel.Duration `yaml:"evaluation_interval"`
