@@ -132,6 +132,9 @@ func TestAPageAndItsResolution(t *testing.T) {
 		if other := m.Alerts(t.Context(), model.ScopeProducts(model.RoleViewer, "shop")); len(other) != 0 {
 			t.Fatalf("another product sees %+v", other)
 		}
+		m.Apply(parse(t, hook)) // a reload while it fires
+		pass(m, time.Minute, "Down", from)
+		want(t, s, "firing Down")
 		pass(m, time.Hour, "Down", from)
 		want(t, s, "firing Down", "firing Down") // repeat_interval
 		resolve(m, "Down", from)
