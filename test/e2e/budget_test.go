@@ -39,12 +39,18 @@ func TestIdleMemoryAndStart(t *testing.T) {
 // residentBytes is the resident memory of a process, the binary's own pages included.
 func residentBytes(t *testing.T, pid int) int64 {
 	t.Helper()
+	return statusBytes(t, pid, "VmRSS:")
+}
+
+// statusBytes is a size in the process's status.
+func statusBytes(t *testing.T, pid int, field string) int64 {
+	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(string(data), "\n") {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(line, field); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(v), " kB"), 10, 64)
 			if err != nil {
 				t.Fatal(err)
@@ -52,7 +58,7 @@ func residentBytes(t *testing.T, pid int) int64 {
 			return kb << 10
 		}
 	}
-	t.Fatal("no VmRSS in the process status")
+	t.Fatalf("no %s in the process status", field)
 	return 0
 }
 

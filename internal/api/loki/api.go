@@ -6,6 +6,7 @@ package loki
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -18,10 +19,11 @@ import (
 	"hinomi/internal/store"
 )
 
-// Limits of a push. Loki's own default for a request is 100 MB.
+// Limits of a push. Loki's own default for a request is 100 MB; a request is in
+// memory a few times while it is decoded, and several come at once.
 const (
 	DefaultMaxBodyBytes    = 32 << 20
-	DefaultMaxDecodedBytes = 128 << 20
+	DefaultMaxDecodedBytes = 64 << 20
 )
 
 // statusClientClosed is nginx's code for a client that went away; Loki uses it.
@@ -36,6 +38,7 @@ type Options struct {
 	Engine          *logql.Engine
 	Scope           func(*http.Request) model.Scope
 	Write           Gate
+	Malformed       func(source string, signal model.Signal, err error) // told of pushes that cannot be decoded
 	Logger          *slog.Logger
 	Now             func() time.Time
 	Version         string
@@ -53,6 +56,9 @@ func New(o Options) (*API, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Malformed == nil {
+		o.Malformed = func(string, model.Signal, error) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -85,7 +91,15 @@ func (a *API) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+p+"status/buildinfo", a.handle(a.buildInfo))
 	if a.o.Write != nil {
 		mux.HandleFunc("POST "+p+"push", a.handle(a.push))
+		mux.HandleFunc(p+"push", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "push is a POST", http.StatusMethodNotAllowed)
+		})
 	}
+	// Without it a client of a path that we do not have would get the UI.
+	mux.HandleFunc("/loki/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprintf("%s %s is not part of the Loki API here", r.Method, r.URL.Path), http.StatusNotFound)
+	})
 }
 
 // statusError is an error with the status to answer with.

@@ -15,6 +15,8 @@ import (
 	"github.com/golang/snappy"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"hinomi/internal/model"
 )
 
 // sourcePush names this door in the ledger.
@@ -27,18 +29,10 @@ const pushScope = "loki"
 // push takes streams of log lines: protobuf with snappy, or JSON, plain or
 // gzipped. It answers 204 when every line is stored durably.
 func (a *API) push(w http.ResponseWriter, r *http.Request) error {
-	body, isJSON, err := a.pushBody(w, r)
+	b, err := a.decodePush(w, r)
 	if err != nil {
+		a.o.Malformed(sourcePush, model.Logs, err)
 		return err
-	}
-	b := newBuilder(a.o.Now())
-	if isJSON {
-		err = decodeJSON(body, b)
-	} else {
-		err = decodeProto(body, b)
-	}
-	if err != nil {
-		return badRequest(err)
 	}
 	if b.lines == 0 {
 		w.WriteHeader(http.StatusNoContent)
@@ -60,6 +54,23 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// decodePush reads a push whose lines are not stored yet.
+func (a *API) decodePush(w http.ResponseWriter, r *http.Request) (*builder, error) {
+	body, isJSON, err := a.pushBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	b := newBuilder(a.o.Now())
+	decode := decodeProto
+	if isJSON {
+		decode = decodeJSON
+	}
+	if err := decode(body, b); err != nil {
+		return nil, badRequest(err)
+	}
+	return b, nil
 }
 
 func tooLarge(limit int64) error {

@@ -66,6 +66,10 @@ func (a *API) Register(mux *http.ServeMux) {
 	mux.HandleFunc(p+"v2/search/tags", a.handle(a.tagsV2))
 	mux.HandleFunc(p+"v2/search/tag/{name}/values", a.handle(a.valuesV2))
 	mux.HandleFunc(p+"status/buildinfo", a.handle(a.buildInfo))
+	// Without it a client of a path that we do not have would get the UI.
+	mux.HandleFunc("/tempo/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprintf("%s %s is not part of the Tempo API here", r.Method, r.URL.Path), http.StatusNotFound)
+	})
 	mux.HandleFunc(p+"echo", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "echo") })
 }
 

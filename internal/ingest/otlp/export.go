@@ -15,7 +15,6 @@ import (
 )
 
 type traceServer struct {
-	ptraceotlp.UnimplementedGRPCServer
 	r *otlpReceiver
 }
 
@@ -37,7 +36,6 @@ func (s *traceServer) Export(ctx context.Context, req ptraceotlp.ExportRequest) 
 }
 
 type metricServer struct {
-	pmetricotlp.UnimplementedGRPCServer
 	r *otlpReceiver
 }
 
@@ -59,7 +57,6 @@ func (s *metricServer) Export(ctx context.Context, req pmetricotlp.ExportRequest
 }
 
 type logServer struct {
-	plogotlp.UnimplementedGRPCServer
 	r *otlpReceiver
 }
 

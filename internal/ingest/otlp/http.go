@@ -38,7 +38,7 @@ type call struct {
 	json   func([]byte) (func(context.Context) (message, error), error)
 }
 
-func (r *otlpReceiver) tracesHandler() http.Handler {
+func (r *otlpReceiver) tracesCall() call {
 	decode := func(unmarshal func(ptraceotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
 		return func(body []byte) (func(context.Context) (message, error), error) {
 			req := ptraceotlp.NewExportRequest()
@@ -46,10 +46,10 @@ func (r *otlpReceiver) tracesHandler() http.Handler {
 			return func(ctx context.Context) (message, error) { return (&traceServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return r.handler(call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON)})
+	return call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON)}
 }
 
-func (r *otlpReceiver) metricsHandler() http.Handler {
+func (r *otlpReceiver) metricsCall() call {
 	decode := func(unmarshal func(pmetricotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
 		return func(body []byte) (func(context.Context) (message, error), error) {
 			req := pmetricotlp.NewExportRequest()
@@ -57,10 +57,10 @@ func (r *otlpReceiver) metricsHandler() http.Handler {
 			return func(ctx context.Context) (message, error) { return (&metricServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return r.handler(call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON)})
+	return call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON)}
 }
 
-func (r *otlpReceiver) logsHandler() http.Handler {
+func (r *otlpReceiver) logsCall() call {
 	decode := func(unmarshal func(plogotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
 		return func(body []byte) (func(context.Context) (message, error), error) {
 			req := plogotlp.NewExportRequest()
@@ -68,20 +68,21 @@ func (r *otlpReceiver) logsHandler() http.Handler {
 			return func(ctx context.Context) (message, error) { return (&logServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return r.handler(call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON)})
+	return call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON)}
 }
 
 func (r *otlpReceiver) handler(c call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		typ, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-		if err != nil || typ != protoType && typ != jsonType {
-			writeError(w, protoType, http.StatusUnsupportedMediaType, codes.InvalidArgument,
-				fmt.Sprintf("Content-Type %q is not supported, send %s or %s", req.Header.Get("Content-Type"), protoType, jsonType))
-			return
-		}
 		if req.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			writeError(w, typ, http.StatusMethodNotAllowed, codes.InvalidArgument, "use POST")
+			writeError(w, responseType(req), http.StatusMethodNotAllowed, codes.InvalidArgument, "use POST")
+			return
+		}
+		typ, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+		if err != nil || typ != protoType && typ != jsonType {
+			err := fmt.Errorf("Content-Type %q is not supported, send %s or %s", req.Header.Get("Content-Type"), protoType, jsonType)
+			r.malformed(Source, c.signal, err)
+			writeError(w, protoType, http.StatusUnsupportedMediaType, codes.InvalidArgument, err.Error())
 			return
 		}
 		// The server limits the body before and after decompression.
@@ -97,7 +98,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			writeError(w, typ, code, codes.InvalidArgument, err.Error())
 			return
 		}
-		decode := c.proto
+		decode := c.decodeProto
 		if typ == jsonType {
 			decode = c.json
 		}
@@ -117,6 +118,14 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 	})
 }
 
+// decodeProto checks first what no decoder survives.
+func (c call) decodeProto(body []byte) (func(context.Context) (message, error), error) {
+	if err := checkNesting(c.signal, body); err != nil {
+		return nil, err
+	}
+	return c.proto(body)
+}
+
 // safely turns a panic of a decoder on hostile input into an error.
 func safely(decode func([]byte) (func(context.Context) (message, error), error), body []byte) (export func(context.Context) (message, error), err error) {
 	defer func() {
@@ -125,6 +134,26 @@ func safely(decode func([]byte) (func(context.Context) (message, error), error),
 		}
 	}()
 	return decode(body)
+}
+
+// undecompressed answers a request whose encoding is unknown or broken, before
+// it reaches its handler.
+func (r *otlpReceiver) undecompressed(w http.ResponseWriter, req *http.Request, text string, code int) {
+	cfg := r.cfg.Protocols.HTTP.Get()
+	for signal, path := range map[model.Signal]string{model.Traces: string(cfg.TracesURLPath), model.Metrics: string(cfg.MetricsURLPath), model.Logs: string(cfg.LogsURLPath)} {
+		if req.URL.Path == path {
+			r.malformed(Source, signal, errors.New(text))
+		}
+	}
+	writeError(w, responseType(req), code, codes.InvalidArgument, text)
+}
+
+// responseType answers in the type of the request, protobuf when it has none.
+func responseType(req *http.Request) string {
+	if typ, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); typ == jsonType {
+		return jsonType
+	}
+	return protoType
 }
 
 func httpCode(c codes.Code) int {

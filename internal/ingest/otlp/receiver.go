@@ -9,10 +9,9 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/configgrpc"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
-	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"google.golang.org/grpc"
@@ -82,17 +81,17 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 	}
 	cfg := r.cfg.Protocols.GRPC.Get()
 	var err error
-	if r.grpc, err = cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings); err != nil {
+	if r.grpc, err = cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, configgrpc.WithGrpcServerOption(grpc.ForceServerCodecV2(bytesCodec{}))); err != nil {
 		return err
 	}
 	if r.traces != nil {
-		ptraceotlp.RegisterGRPCServer(r.grpc, &traceServer{r: r})
+		r.register(r.tracesCall())
 	}
 	if r.metrics != nil {
-		pmetricotlp.RegisterGRPCServer(r.grpc, &metricServer{r: r})
+		r.register(r.metricsCall())
 	}
 	if r.logs != nil {
-		plogotlp.RegisterGRPCServer(r.grpc, &logServer{r: r})
+		r.register(r.logsCall())
 	}
 	l, err := cfg.NetAddr.Listen(ctx)
 	if err != nil {
@@ -109,15 +108,15 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 	cfg := r.cfg.Protocols.HTTP.Get()
 	mux := http.NewServeMux()
 	if r.traces != nil {
-		mux.Handle(string(cfg.TracesURLPath), r.tracesHandler())
+		mux.Handle(string(cfg.TracesURLPath), r.handler(r.tracesCall()))
 	}
 	if r.metrics != nil {
-		mux.Handle(string(cfg.MetricsURLPath), r.metricsHandler())
+		mux.Handle(string(cfg.MetricsURLPath), r.handler(r.metricsCall()))
 	}
 	if r.logs != nil {
-		mux.Handle(string(cfg.LogsURLPath), r.logsHandler())
+		mux.Handle(string(cfg.LogsURLPath), r.handler(r.logsCall()))
 	}
-	srv, err := cfg.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, mux)
+	srv, err := cfg.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, mux, confighttp.WithErrorHandler(r.undecompressed))
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type series struct {
 
 	exemplarBuilder labels.ScratchBuilder
 	refs            []uint32
+	expanded        int // bytes of the request's labels written out (version 2)
 }
 
 func (s *series) reset() {

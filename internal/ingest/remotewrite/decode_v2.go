@@ -13,6 +13,11 @@ import (
 // hostile body.
 const maxSymbols = 1 << 20
 
+// maxExpandedBytes bounds the labels of one request written out: every series
+// can refer to the same long symbol again, so that a small body could grow
+// without end. Ten thousand series of three kilobytes fit.
+const maxExpandedBytes = 32 << 20
+
 // decodeV2 walks an io.prometheus.write.v2.Request. The symbols may come after
 // the series that use them, so there are two passes.
 func decodeV2(body []byte, symbols []string, s *series, to sink) ([]string, error) {
@@ -30,6 +35,7 @@ func decodeV2(body []byte, symbols []string, s *series, to sink) ([]string, erro
 	if err != nil {
 		return symbols, err
 	}
+	s.expanded = 0
 	return symbols, fields(body, func(f field) error {
 		if f.num != 5 {
 			return nil
@@ -84,10 +90,11 @@ func decodeSeriesV2(b []byte, symbols []string, s *series) (bad, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := resolve(&s.builder, s.refs, symbols); err != nil {
-		note(err)
+	bad2, err := s.resolve(&s.builder, s.refs, symbols)
+	if bad2 != nil {
+		note(bad2)
 	}
-	return bad, nil
+	return bad, err
 }
 
 func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) error {
@@ -101,9 +108,13 @@ func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) e
 		return exemplarNumber(f, &e)
 	})
 	s.exemplarBuilder.Reset()
-	if bad := resolve(&s.exemplarBuilder, refs, symbols); bad != nil {
-		note(fmt.Errorf("exemplar: %w", bad))
+	if err != nil {
 		return err
+	}
+	bad, err := s.resolve(&s.exemplarBuilder, refs, symbols)
+	if bad != nil {
+		note(fmt.Errorf("exemplar: %w", bad))
+		return nil
 	}
 	s.addExemplar(e)
 	return err
@@ -132,17 +143,21 @@ func decodeMetadataV2(b []byte, symbols []string, s *series, note func(error)) e
 	return err
 }
 
-// resolve adds the labels that refs name in pairs.
-func resolve(to *labels.ScratchBuilder, refs []uint32, symbols []string) error {
+// resolve adds the labels that refs name in pairs. bad concerns this series, err
+// the request.
+func (s *series) resolve(to *labels.ScratchBuilder, refs []uint32, symbols []string) (bad, err error) {
 	if len(refs)%2 != 0 {
-		return fmt.Errorf("%d label references, which are not pairs", len(refs))
+		return fmt.Errorf("%d label references, which are not pairs", len(refs)), nil
 	}
 	for i := 0; i < len(refs); i += 2 {
 		name, value := int(refs[i]), int(refs[i+1])
 		if name >= len(symbols) || value >= len(symbols) {
-			return fmt.Errorf("label refers to symbols %d and %d of %d", name, value, len(symbols))
+			return fmt.Errorf("label refers to symbols %d and %d of %d", name, value, len(symbols)), nil
+		}
+		if s.expanded += len(symbols[name]) + len(symbols[value]); s.expanded > maxExpandedBytes {
+			return nil, fmt.Errorf("the labels of the request take more than %d bytes written out: send smaller batches", maxExpandedBytes)
 		}
 		to.Add(symbols[name], symbols[value])
 	}
-	return nil
+	return nil, nil
 }
