@@ -11,12 +11,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
-	"go.uber.org/goleak"
 
 	"hinomi/internal/model"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // nest puts values in each other, lists and maps by turns.
 func nest(v pcommon.Value, levels int) {
