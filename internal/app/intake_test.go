@@ -98,6 +98,7 @@ func TestOTLPBadInput(t *testing.T) {
 	malformed++
 	code, body = post(t, r.otlp+"/v1/logs", "text/plain", "hello")
 	check("content type", code, http.StatusUnsupportedMediaType, body, "application/x-protobuf")
+	malformed++
 	resp, err := http.Get(r.otlp + "/v1/logs")
 	if err != nil {
 		t.Fatal(err)
