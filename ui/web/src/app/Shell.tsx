@@ -5,6 +5,7 @@ import type { ComponentType } from 'react'
 import { PageLink } from '../components/PageLink.tsx'
 import { languages, setLanguage, useText, type LanguageCode } from '../i18n/index.ts'
 import { ClockProvider } from '../time/useRange.tsx'
+import { Commands } from './Commands.tsx'
 import { TimeControl } from './TimeControl.tsx'
 import { Title } from './Title.tsx'
 
@@ -57,6 +58,7 @@ export function Shell() {
           <header className="header">
             <Title />
             <div className="grow" />
+            <Commands />
             <TimeControl />
             <ThemeMenu />
             <LanguageMenu />

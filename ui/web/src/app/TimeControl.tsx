@@ -42,7 +42,7 @@ export function TimeControl() {
         <Popover.Target>
           <button
             type="button"
-            id="time-range"
+            data-time-range
             aria-haspopup="dialog"
             aria-expanded={opened}
             onClick={() => setOpened(!opened)}

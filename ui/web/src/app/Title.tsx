@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useState, type ReactNode } from 'react'
+import { useEffect } from 'react'
 import { useRouterState } from '@tanstack/react-router'
 import { PageLink } from '../components/PageLink.tsx'
 import { useText } from '../i18n/index.ts'
@@ -32,12 +32,4 @@ export function Title() {
       <PageLink to={list}>{name}</PageLink> / <span className={section === '/traces' ? 'mono' : ''}>{thing}</span>
     </div>
   )
-}
-
-// The palette is opened from several places.
-const PaletteContext = createContext<() => void>(() => {})
-export const usePalette = () => useContext(PaletteContext)
-export function PaletteOpener({ open, children }: { open: () => void; children: ReactNode }) {
-  const [value] = useState(() => open)
-  return <PaletteContext value={value}>{children}</PaletteContext>
 }

@@ -42,6 +42,10 @@ export const router = createRouter({
       '/alerts',
       lazyRouteComponent(() => import('../pages/alerts/AlertsPage.tsx'), 'AlertsPage'),
     ),
+    page(
+      '/graph',
+      lazyRouteComponent(() => import('../pages/metrics/PrometheusLink.tsx'), 'PrometheusLink'),
+    ),
   ]),
   parseSearch,
   stringifySearch,

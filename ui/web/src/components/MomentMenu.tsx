@@ -25,13 +25,19 @@ export function useMoment(service?: string) {
   const close = () => setMoment(null)
   const range = moment ? around(moment.ms, minute) : undefined
   const eighth = (span.to - span.from) / 16
-  const menu = (
-    <Menu opened={moment !== null} onClose={close} position="bottom-start" offset={4}>
+  const menu = moment && (
+    <Menu opened onClose={close} position="bottom-start" offset={4}>
       <Menu.Target>
-        <span className="moment-anchor" style={{ left: moment?.x ?? 0, top: moment?.y ?? 0 }} />
+        <button
+          type="button"
+          tabIndex={-1}
+          className="moment-anchor"
+          aria-label={t('moment.title', { time: fullTime(moment.ms, locale) })}
+          style={{ left: moment.x, top: moment.y }}
+        />
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>{moment && t('moment.title', { time: fullTime(moment.ms, locale) })}</Menu.Label>
+        <Menu.Label>{t('moment.title', { time: fullTime(moment.ms, locale) })}</Menu.Label>
         <Menu.Item
           leftSection={<ListFilter size={14} />}
           onClick={() => go('/explore/logs', { ...range, q: service ? `service_name=${service}` : undefined })}
@@ -43,7 +49,7 @@ export function useMoment(service?: string) {
         </Menu.Item>
         <Menu.Item
           leftSection={<ZoomIn size={14} />}
-          onClick={() => moment && setRange(absolute({ from: moment.ms - eighth, to: moment.ms + eighth }))}
+          onClick={() => setRange(absolute({ from: moment.ms - eighth, to: moment.ms + eighth }))}
         >
           {t('moment.zoom')}
         </Menu.Item>

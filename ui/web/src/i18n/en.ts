@@ -341,6 +341,7 @@ export const en = {
     findRule: 'Find a rule',
     every: 'every {{seconds}} s',
     recording: 'recording',
+    notYet: 'not evaluated yet',
     ruleFails: 'This rule cannot be evaluated, so it cannot fire',
     for: 'fires after {{duration}}',
     evaluated: 'evaluated',
@@ -362,6 +363,12 @@ export const en = {
     silence_active: 'active',
     silence_pending: 'starts later',
     silence_expired: 'expired',
+  },
+  keys: {
+    search: 'Go to the search of the page',
+    spans: 'Previous and next span of a trace',
+    page: 'Page',
+    action: 'Action',
   },
 }
 

@@ -343,6 +343,7 @@ export const ja: Language = {
     findRule: 'ルールを探す',
     every: '{{seconds}} 秒ごと',
     recording: '記録ルール',
+    notYet: '未評価',
     ruleFails: 'このルールは評価できないため、発報できません',
     for: '{{duration}} 継続で発報',
     evaluated: '評価',
@@ -364,5 +365,11 @@ export const ja: Language = {
     silence_active: '有効',
     silence_pending: '開始前',
     silence_expired: '終了',
+  },
+  keys: {
+    search: 'ページ内の検索へ移動',
+    spans: 'トレースの前後のスパン',
+    page: 'ページ',
+    action: '操作',
   },
 }

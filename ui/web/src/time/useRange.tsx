@@ -30,7 +30,9 @@ export function ClockProvider({ children }: { children: ReactNode }) {
 }
 
 function rangeOf(search: Record<string, string>): Range {
-  return { from: search.from || defaultRange.from, to: search.to || defaultRange.to }
+  // The links in annotations of alerts say range=1h.
+  const short = search.range && parseDuration(search.range) ? `now-${search.range}` : undefined
+  return { from: search.from || short || defaultRange.from, to: search.to || defaultRange.to }
 }
 
 export interface CurrentRange {
@@ -48,13 +50,12 @@ export interface CurrentRange {
 export function useRange(): CurrentRange {
   const { now, tick } = useContext(Clock)
   const { search, setSearch } = useSearch()
-  const from = search.from || defaultRange.from
-  const to = search.to || defaultRange.to
+  const { from, to } = rangeOf(search)
   const span = useMemo(() => resolve({ from, to }, now), [from, to, now])
   const setRange = useCallback(
     (range: Range) => {
       tick()
-      setSearch({ from: range.from, to: range.to })
+      setSearch({ from: range.from, to: range.to, range: undefined })
     },
     [setSearch, tick],
   )

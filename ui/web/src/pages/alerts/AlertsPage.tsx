@@ -16,22 +16,24 @@ export function AlertsPage() {
   const tab = search.tab ?? (search.rule ? 'rules' : 'firing')
   return (
     <>
-      <Tabs
-        value={tab}
-        onChange={(next) =>
-          setSearch({ tab: next === 'firing' || !next ? undefined : next, alert: undefined, rule: undefined })
-        }
-      >
-        <Tabs.List>
-          <Tabs.Tab value="firing">{t('alerts.firing')}</Tabs.Tab>
-          <Tabs.Tab value="rules">{t('alerts.rules')}</Tabs.Tab>
-          <Tabs.Tab value="silences">{t('alerts.silences')}</Tabs.Tab>
-          <button type="button" className="button tabs-action" onClick={() => setSearch({ silence: 'new' })}>
-            <BellOff size={14} />
-            {t('alerts.newSilence')}
-          </button>
-        </Tabs.List>
-      </Tabs>
+      <div className="tabs-row">
+        <Tabs
+          value={tab}
+          onChange={(next) =>
+            setSearch({ tab: next === 'firing' || !next ? undefined : next, alert: undefined, rule: undefined })
+          }
+        >
+          <Tabs.List>
+            <Tabs.Tab value="firing">{t('alerts.firing')}</Tabs.Tab>
+            <Tabs.Tab value="rules">{t('alerts.rules')}</Tabs.Tab>
+            <Tabs.Tab value="silences">{t('alerts.silences')}</Tabs.Tab>
+          </Tabs.List>
+        </Tabs>
+        <button type="button" className="button tabs-action" onClick={() => setSearch({ silence: 'new' })}>
+          <BellOff size={14} />
+          {t('alerts.newSilence')}
+        </button>
+      </div>
       {tab === 'rules' ? <RulesTab /> : tab === 'silences' ? <SilencesTab /> : <FiringTab />}
       {search.silence !== undefined && <SilenceForm />}
     </>

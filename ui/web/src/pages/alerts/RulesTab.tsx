@@ -85,7 +85,13 @@ function RuleRow({ rule: r, open, onToggle }: { rule: PromRule; open: boolean; o
         <span className="rule-name">{r.name}</span>
         {r.labels?.severity && <span className="tag">{r.labels.severity}</span>}
         <span className="mono muted rule-query">{r.query}</span>
-        <span className="muted nowrap">{known ? t(`state.${r.state!}`) : t('alerts.recording')}</span>
+        <span className="muted nowrap">
+          {known && r.state
+            ? t(`state.${r.state}`)
+            : r.type === 'recording'
+              ? t('alerts.recording')
+              : t('alerts.notYet')}
+        </span>
       </button>
       {open && (
         <div className="rule-detail">

@@ -4,6 +4,7 @@ import { useQueries } from '@tanstack/react-query'
 import { queryExemplars, queryRange, type RangeAnswer } from '../../api/prometheus.ts'
 import { useLive } from '../../api/live.ts'
 import { seriesColor } from '../../charts/colors.ts'
+import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { shortNames, summarize, toFrame } from '../../charts/frame.ts'
 import { TimeChart } from '../../charts/TimeChart.tsx'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
@@ -26,6 +27,7 @@ export function GraphView({ queries }: { queries: string[] }) {
   const { span, tick } = useRange()
   const { search, setSearch } = useSearch()
   const scheme = useComputedColorScheme('light')
+  const serviceColor = useServiceColor()
   const go = useGo()
   const moment = useMoment()
   const [focus, setFocus] = useState<number | null>(null)
@@ -56,6 +58,8 @@ export function GraphView({ queries }: { queries: string[] }) {
       return f.rows.map((r, j) => ({
         label: queries.length > 1 ? `${String.fromCharCode(65 + i)} ${names[j]}` : names[j]!,
         values: r.values,
+        // A line that stands for a service has the service's colour.
+        service: single(f.rows) ? serviceOf(r.metric) : undefined,
       }))
     })
     const times = frames.find((f) => f)?.times ?? []
@@ -64,12 +68,16 @@ export function GraphView({ queries }: { queries: string[] }) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [...results, grid, step])
   const isolated = search.only
-  const all = frame.rows.map((r, i) => ({ ...r, color: seriesColor(i, scheme), summary: summarize(r.values) }))
+  const all = frame.rows.map((r, i) => ({
+    ...r,
+    color: r.service && queries.length === 1 ? serviceColor(r.service) : seriesColor(i, scheme),
+    summary: summarize(r.values),
+  }))
   const drawn = (isolated ? all.filter((s) => s.label === isolated) : all).slice(0, maxSeries)
   const series = useMemo(
     () => drawn.map(({ label, color, values }) => ({ label, color, values })),
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [frame, isolated, scheme],
+    [frame, isolated, scheme, serviceColor],
   )
   const failed = answers.find((a) => a.error)
   const waiting = answers.some((a) => !a.data && !a.error)
@@ -162,4 +170,12 @@ export function GraphView({ queries }: { queries: string[] }) {
       )}
     </>
   )
+}
+
+const serviceOf = (metric: Record<string, string>) => metric.service ?? metric.service_name
+
+/** Every series is another service. */
+function single(rows: readonly { metric: Record<string, string> }[]): boolean {
+  const names = rows.map((r) => serviceOf(r.metric))
+  return names.every(Boolean) && new Set(names).size === rows.length
 }

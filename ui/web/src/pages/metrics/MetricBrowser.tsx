@@ -23,7 +23,10 @@ export function MetricBrowser({ onChoose }: { onChoose: (query: string) => void 
   if (names.data?.length === 0) return <Teach />
   const about = (name: string) => meta.data?.[name]?.[0] ?? meta.data?.[name.replace(/_(bucket|count|sum)$/, '')]?.[0]
   const words = find.toLowerCase().split(/\s+/).filter(Boolean)
-  const shown = (names.data ?? []).filter((n) => words.every((w) => n.toLowerCase().includes(w)))
+  const every = new Set(names.data)
+  // The buckets stand for the whole histogram.
+  const part = (n: string) => /_(count|sum)$/.test(n) && every.has(n.replace(/_(count|sum)$/, '_bucket'))
+  const shown = [...every].filter((n) => !part(n) && words.every((w) => n.toLowerCase().includes(w)))
   return (
     <section className="panel">
       <div className="panel-head">
@@ -46,7 +49,9 @@ export function MetricBrowser({ onChoose }: { onChoose: (query: string) => void 
             {shown.slice(0, 400).map((name) => (
               <li key={name}>
                 <button type="button" className="plain" onClick={() => onChoose(firstQuery(name, about(name)))}>
-                  <span className="mono">{name}</span>
+                  <span className="mono">
+                    {about(name)?.type === 'histogram' ? name.replace(/_bucket$/, '') : name}
+                  </span>
                   {about(name)?.type && <span className="tag">{about(name)!.type}</span>}
                   <span className="muted metric-help">{about(name)?.help}</span>
                 </button>

@@ -10,7 +10,7 @@ import { fullTime, utc } from '../../format/time.ts'
 import { ms, num, share } from '../../format/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { useSearch } from '../../url/useSearch.ts'
-import { layout, type Waterfall } from './layout.ts'
+import { layout, type Node, type Waterfall } from './layout.ts'
 import { SpanDetail } from './SpanDetail.tsx'
 import { TraceLogs } from './TraceLogs.tsx'
 import { WaterfallView } from './WaterfallView.tsx'
@@ -42,7 +42,8 @@ export function TracePage() {
     )
   }
   if (waterfall.rows.length === 0) return <Empty title={t('trace.unknown')}>{t('trace.unknownHint')}</Empty>
-  const selected = waterfall.rows.find((r) => r.span.spanId === search.span)
+  // Without a choice, what failed is what one came for.
+  const selected = waterfall.rows.find((r) => r.span.spanId === search.span) ?? firstFailure(waterfall)
   return (
     <>
       <TraceHead waterfall={waterfall} />
@@ -50,24 +51,28 @@ export function TracePage() {
       <div className="trace-layout">
         <WaterfallView
           waterfall={waterfall}
-          selected={search.span}
+          selected={selected?.span.spanId}
           onSelect={(span) => setSearch({ span: span === search.span ? undefined : span }, { replace: true })}
         />
         <div className="stack trace-side">
           {selected && <SpanDetail node={selected} traceStart={waterfall.startMs} />}
-          <TraceLogs traceId={id} waterfall={waterfall} spanId={selected?.span.spanId} />
+          <TraceLogs traceId={id} waterfall={waterfall} spanId={search.span} />
         </div>
       </div>
     </>
   )
 }
 
+/** The deepest failure is where the others come from. */
+function firstFailure(w: Waterfall): Node | undefined {
+  const failed = w.rows.filter((r) => r.span.error)
+  return failed.toSorted((a, b) => b.depth - a.depth || a.span.startMs - b.span.startMs)[0]
+}
+
 function TraceHead({ waterfall: w }: { waterfall: Waterfall }) {
   const { t, locale } = useText()
   const root = w.rows[0]!.span
-  const failed = w.rows.filter((r) => r.span.error)
-  // The deepest failure is where the others come from.
-  const first = failed.toSorted((a, b) => b.depth - a.depth || a.span.startMs - b.span.startMs)[0]
+  const first = firstFailure(w)
   return (
     <section className="verdict-line">
       <StateMark state={root.error ? 'broken' : w.errors ? 'risk' : 'ok'} size={18} />

@@ -28,7 +28,7 @@ export function WaterfallView({ waterfall: w, selected, onSelect }: Props) {
   })
   const index = rows.findIndex((r) => r.span.spanId === selected)
   useEffect(() => {
-    if (index >= 0) virtual.scrollToIndex(index, { align: 'auto' })
+    if (index >= 0) virtual.scrollToIndex(index, { align: 'center' })
     // Only a new selection scrolls, not every change of the list.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [selected])

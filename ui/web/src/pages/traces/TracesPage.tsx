@@ -183,7 +183,7 @@ function DurationInput(p: { value: string; label: string; set: string }) {
   return (
     <TextInput
       size="xs"
-      w={110}
+      w={150}
       placeholder={p.label}
       aria-label={p.label}
       value={text}
