@@ -112,7 +112,7 @@ func TestVerdictNamesWhatIsWrong(t *testing.T) {
 		t.Errorf("pay fails since %s", since.UTC())
 	}
 	slow := find(t, services, "slow")
-	if v := slow.Verdict; v.P99 < 900 || v.P99Before > 100 || !near(*slow.Before.Rate, 1) {
+	if v := slow.Verdict; v.P99 < 900 || v.P99Before > 100 || v.Compared != "hourAgo" || !near(*slow.Before.Rate, 1) {
 		t.Errorf("slow: %+v", v)
 	}
 	if shop := find(t, services, "shop"); *shop.Now.ErrorShare != 0 {
@@ -120,6 +120,24 @@ func TestVerdictNamesWhatIsWrong(t *testing.T) {
 	}
 	if n := len(pay.Spark.Rate); n != len(pay.Spark.ErrorShare) || n != len(pay.Spark.P99) || n < 60 || pay.Spark.Step != 60_000 {
 		t.Errorf("sparkline of %d steps of %d ms", n, pay.Spark.Step)
+	}
+}
+
+func TestANewServiceIsComparedWithItself(t *testing.T) {
+	o := options(t)
+	// Nothing an hour before minute 50 of this company; slow is slow since minute 40.
+	storage := promqltest.LoadedStorage(t, `
+load 30s
+  traces_spanmetrics_calls_total{service="new",span_name="GET /",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET"} 0+30x100
+  traces_spanmetrics_latency_bucket{service="new",span_kind="SPAN_KIND_SERVER",le="0.1"} 0+30x80 2400+0x20
+  traces_spanmetrics_latency_bucket{service="new",span_kind="SPAN_KIND_SERVER",le="1"} 0+30x100
+  traces_spanmetrics_latency_bucket{service="new",span_kind="SPAN_KIND_SERVER",le="+Inf"} 0+30x100
+`)
+	t.Cleanup(func() { _ = storage.Close() })
+	o.Instant, o.Range = v1.PromQL(promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery), storage)
+	v := ask[servicesAnswer](t, o, "/services?to=3000000", 200).Services[0].Verdict
+	if v.Code != "slow" || v.Compared != "range" || v.P99Before > 100 || v.P99 < 900 {
+		t.Errorf("%+v", v)
 	}
 }
 

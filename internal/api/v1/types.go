@@ -66,14 +66,15 @@ type Alert struct {
 // the pages can say it in the reader's language. Only the parameters of the
 // code are there.
 type Verdict struct {
-	Code            string  `json:"code" enum:"ok,errors,slow,alert,noTraffic,noSpans" doc:"errors: a share of requests fails; slow: p99 is far above an hour ago; alert: only an alert says so; noTraffic: served within the last hour, not now; noSpans: known, but sends no server spans"`
+	Code            string  `json:"code" enum:"ok,errors,slow,alert,noTraffic,noSpans" doc:"errors: a share of requests fails; slow: p99 is far above its usual; alert: only an alert says so; noTraffic: served within the last hour, not now; noSpans: known, but sends no server spans"`
 	ErrorShare      float64 `json:"errorShare,omitempty" doc:"fraction of requests that fail now"`
 	Since           int64   `json:"sinceMs,omitempty" doc:"Unix milliseconds since when it is like this, as far as the range shows"`
 	Operation       string  `json:"operation,omitempty" doc:"operation with most of the failures or the time"`
 	Dependency      string  `json:"dependency,omitempty" doc:"service or store whose calls fail most"`
 	DependencyShare float64 `json:"dependencyShare,omitempty" doc:"fraction of the calls to the dependency that fail"`
 	P99             float64 `json:"p99Ms,omitempty"`
-	P99Before       float64 `json:"p99BeforeMs,omitempty" doc:"p99 one hour before"`
+	P99Before       float64 `json:"p99BeforeMs,omitempty" doc:"p99 that it is compared with"`
+	Compared        string  `json:"comparedWith,omitempty" enum:"hourAgo,range" doc:"hourAgo: one hour before; range: the median of the range, when there is nothing an hour before"`
 	Rate            float64 `json:"requestsPerSecond,omitempty"`
 	Alert           string  `json:"alert,omitempty" doc:"name of the worst firing alert"`
 }

@@ -1,6 +1,9 @@
 package v1
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // When a service is at risk or broken. The shipped alert rules are stricter
 // about how long something lasts; these say how it is at this moment.
@@ -14,6 +17,8 @@ const (
 	// minFailures is how many failures within the window make a share worth a
 	// word: one or two are no trend, whatever share of few requests they are.
 	minFailures = 3.0
+	// minUsual is how many values of a range make a median to compare with.
+	minUsual = 5
 	// mainShare is how much of the failures one operation has for the verdict to name it.
 	mainShare = 0.5
 	// badDependencyShare is from which share of failing calls the verdict names a dependency.
@@ -31,6 +36,7 @@ type culprit struct {
 func judge(s *Service, seenServing, serving bool, c culprit) {
 	worst := worstAlert(s.Alerts)
 	v := Verdict{Alert: worst.Name}
+	usual, compared := usualP99(s)
 	switch {
 	case s.Now.ErrorShare != nil && *s.Now.ErrorShare >= riskErrorShare &&
 		*s.Now.Rate**s.Now.ErrorShare*window.Seconds() >= minFailures:
@@ -41,10 +47,10 @@ func judge(s *Service, seenServing, serving bool, c culprit) {
 		v.Code, v.ErrorShare = "errors", *s.Now.ErrorShare
 		v.Since = since(s.Spark, s.Spark.ErrorShare, riskErrorShare)
 		v.Operation, v.Dependency, v.DependencyShare = c.operation, c.dependency, c.dependencyShare
-	case isSlow(s.Now.P99, s.Before.P99):
+	case isSlow(s.Now.P99, usual):
 		s.State = Risk
-		v.Code, v.P99, v.P99Before = "slow", *s.Now.P99, *s.Before.P99
-		v.Since = since(s.Spark, s.Spark.P99, max(*s.Before.P99*slowFactor, *s.Before.P99+slowByMs))
+		v.Code, v.P99, v.P99Before, v.Compared = "slow", *s.Now.P99, *usual, compared
+		v.Since = since(s.Spark, s.Spark.P99, max(*usual*slowFactor, *usual+slowByMs))
 		v.Dependency, v.DependencyShare = c.dependency, c.dependencyShare
 	case worst.Name != "":
 		s.State = Risk
@@ -69,8 +75,27 @@ func judge(s *Service, seenServing, serving bool, c culprit) {
 	s.Verdict = v
 }
 
-func isSlow(now, hourAgo *float64) bool {
-	return now != nil && hourAgo != nil && *now >= *hourAgo*slowFactor && *now >= *hourAgo+slowByMs
+func isSlow(now, usual *float64) bool {
+	return now != nil && usual != nil && *now >= *usual*slowFactor && *now >= *usual+slowByMs
+}
+
+// usualP99 is what p99 is compared with: an hour before, or in the first hour
+// of a service the median of what there is.
+func usualP99(s *Service) (usual *float64, compared string) {
+	if s.Before.P99 != nil {
+		return s.Before.P99, "hourAgo"
+	}
+	var values []float64
+	for _, v := range s.Spark.P99 {
+		if v != nil {
+			values = append(values, *v)
+		}
+	}
+	if len(values) < minUsual {
+		return nil, ""
+	}
+	slices.Sort(values)
+	return &values[len(values)/2], "range"
 }
 
 // since is the time of the first of the latest values that are all at least

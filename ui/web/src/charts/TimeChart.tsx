@@ -83,7 +83,8 @@ export function TimeChart(props: Props) {
         width,
         height,
         legend: { show: false },
-        padding: [8, 8, 0, 0],
+        // Room for the last label of the axis.
+        padding: [8, 18, 0, 0],
         cursor: {
           sync: sync ? { key: sync, setSeries: false } : undefined,
           drag: { x: true, y: false, setScale: false },

@@ -23,7 +23,8 @@ export function verdict(s: Service, t: T, locale: string): { headline: string; s
       const factor = v.p99BeforeMs ? num(Math.round(((v.p99Ms ?? 0) / v.p99BeforeMs) * 10) / 10, locale) : ''
       details.push(t('verdict.was', { value: ms(v.p99BeforeMs, locale) }))
       addDependency()
-      return said(t('verdict.slow', { p99: ms(v.p99Ms, locale), factor }))
+      const text = v.comparedWith === 'range' ? 'verdict.slowInRange' : 'verdict.slow'
+      return said(t(text, { p99: ms(v.p99Ms, locale), factor }))
     }
     case 'alert':
       return said(t('verdict.alert', { alert: v.alert ?? '' }))

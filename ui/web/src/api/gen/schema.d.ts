@@ -402,10 +402,15 @@ export interface components {
       /** @description name of the worst firing alert */
       alert?: string
       /**
-       * @description errors: a share of requests fails; slow: p99 is far above an hour ago; alert: only an alert says so; noTraffic: served within the last hour, not now; noSpans: known, but sends no server spans
+       * @description errors: a share of requests fails; slow: p99 is far above its usual; alert: only an alert says so; noTraffic: served within the last hour, not now; noSpans: known, but sends no server spans
        * @enum {string}
        */
       code: 'ok' | 'errors' | 'slow' | 'alert' | 'noTraffic' | 'noSpans'
+      /**
+       * @description hourAgo: one hour before; range: the median of the range, when there is nothing an hour before
+       * @enum {string}
+       */
+      comparedWith?: 'hourAgo' | 'range'
       /** @description service or store whose calls fail most */
       dependency?: string
       /**
@@ -422,7 +427,7 @@ export interface components {
       operation?: string
       /**
        * Format: double
-       * @description p99 one hour before
+       * @description p99 that it is compared with
        */
       p99BeforeMs?: number
       /** Format: double */

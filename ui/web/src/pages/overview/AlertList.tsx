@@ -42,7 +42,7 @@ export function AlertList({ alerts, now, limit = 8 }: { alerts: Alert[]; now: nu
                       {a.service}
                     </PageLink>
                   )}{' '}
-                  <span className="muted">{a.summary}</span>
+                  <span className="muted">{withoutService(a)}</span>
                 </div>
               </div>
             </li>
@@ -51,4 +51,9 @@ export function AlertList({ alerts, now, limit = 8 }: { alerts: Alert[]; now: nu
       </div>
     </section>
   )
+}
+
+/** Summaries often begin with the service, which stands there already as a link. */
+function withoutService(a: Alert): string {
+  return a.service && a.summary.startsWith(`${a.service} `) ? a.summary.slice(a.service.length + 1) : a.summary
 }
