@@ -42,7 +42,7 @@ type Options struct {
 }
 
 // New makes an engine. Close it when no query runs any more.
-func New(o Options) (*promql.Engine, error) {
+func New(o Options) (*Engine, error) {
 	if o.Timeout < 0 || o.MaxSamples < 0 || o.Lookback < 0 || o.MaxConcurrent < 0 {
 		return nil, errors.New("PromQL limits must not be negative: remove the setting to use its default")
 	}
@@ -56,7 +56,7 @@ func New(o Options) (*promql.Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return promql.NewEngine(promql.EngineOpts{
+	return &Engine{promql.NewEngine(promql.EngineOpts{
 		Logger:                   o.Logger,
 		Reg:                      o.Registerer,
 		MaxSamples:               o.MaxSamples,
@@ -70,11 +70,8 @@ func New(o Options) (*promql.Engine, error) {
 		// Without this a regex on __name__ can fail with "duplicate labelset".
 		EnableDelayedNameRemoval: true,
 		Parser:                   o.Parser,
-	}), nil
+	})}, nil
 }
-
-// NewParser is the parser for stable PromQL, for every part that parses expressions.
-func NewParser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
 func setDefault[T comparable](v *T, def T) {
 	var zero T

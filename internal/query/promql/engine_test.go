@@ -74,7 +74,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := start.Add(10 * time.Minute)
-	run := func(e *upstream.Engine, ctx context.Context, expr string) error {
+	run := func(e upstream.QueryEngine, ctx context.Context, expr string) error {
 		q, err := e.NewInstantQuery(ctx, st, nil, expr, end)
 		if err != nil {
 			return err

@@ -1,0 +1,69 @@
+package promql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// maxSubquerySteps bounds the points at which one subquery is evaluated: a week
+// by the second, a year by the minute. Prometheus' engine allocates arrays for
+// them before it evaluates the first, so that max_over_time(vector(1)[1y:1ms])
+// takes 250 GB at once and ends the process.
+const maxSubquerySteps = 1_000_000
+
+// Engine is Prometheus' engine with bounds of its own. It is safe for
+// concurrent use.
+type Engine struct{ *promql.Engine }
+
+// NewInstantQuery implements promql.QueryEngine.
+func (e *Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, at time.Time) (promql.Query, error) {
+	return boundedQuery(e.Engine.NewInstantQuery(ctx, q, opts, query, at))
+}
+
+// NewRangeQuery implements promql.QueryEngine.
+func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	return boundedQuery(e.Engine.NewRangeQuery(ctx, q, opts, query, start, end, interval))
+}
+
+func boundedQuery(q promql.Query, err error) (promql.Query, error) {
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := q.Statement().(*parser.EvalStmt); ok {
+		if err := checkSubqueries(s.Expr, s.End.Sub(s.Start)); err != nil {
+			q.Close()
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+// checkSubqueries refuses a subquery with too many steps. span is the time over
+// which node is evaluated.
+func checkSubqueries(node parser.Node, span time.Duration) error {
+	switch n := node.(type) {
+	case *parser.StepInvariantExpr:
+		span = 0
+	case *parser.SubqueryExpr:
+		step := n.Step
+		if step <= 0 {
+			step = subqueryInterval
+		}
+		span += n.Range
+		if steps := span / step; span < 0 || steps > maxSubquerySteps {
+			return fmt.Errorf("1:%d: a subquery over %s by %s has %d steps, the limit is %d: give it a longer step",
+				n.PositionRange().Start+1, span, step, steps, maxSubquerySteps)
+		}
+	}
+	for child := range parser.ChildrenIter(node) {
+		if err := checkSubqueries(child, span); err != nil {
+			return err
+		}
+	}
+	return nil
+}
