@@ -100,7 +100,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 		}
 		decode := c.decodeProto
 		if typ == jsonType {
-			decode = c.json
+			decode = c.decodeJSON
 		}
 		export, err := safely(decode, body)
 		if err != nil {
@@ -120,10 +120,17 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 
 // decodeProto checks first what no decoder survives.
 func (c call) decodeProto(body []byte) (func(context.Context) (message, error), error) {
-	if err := checkNesting(c.signal, body); err != nil {
+	if err := check(c.signal, body); err != nil {
 		return nil, err
 	}
 	return c.proto(body)
+}
+
+func (c call) decodeJSON(body []byte) (func(context.Context) (message, error), error) {
+	if err := checkJSON(body); err != nil {
+		return nil, err
+	}
+	return c.json(body)
 }
 
 // safely turns a panic of a decoder on hostile input into an error.

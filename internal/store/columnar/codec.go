@@ -113,12 +113,15 @@ func appendStrings(dst []byte, list []string) []byte {
 	return dst
 }
 
+// maxBlockRows is more rows than a request can have.
+const maxBlockRows = 1 << 24
+
 // decodeBlock reads a block. Its strings point into data, which must not be
 // changed afterwards. Every length is checked before it is used.
 func decodeBlock(s *Schema, data []byte) (*block, error) {
 	r := reader{data: data}
 	n, ncols := r.uvarint(), r.uvarint()
-	if n > uint64(math.MaxInt32) || ncols > uint64(len(data)) {
+	if n > maxBlockRows || ncols > uint64(len(data)) {
 		return nil, errBlock
 	}
 	b := &block{n: int(n), cols: make(map[string]*store.Vec, ncols)}
@@ -140,6 +143,10 @@ func decodeBlock(s *Schema, data []byte) (*block, error) {
 // check verifies what scans rely on: every fixed column is there with its kind,
 // and fills in columns that an older version did not write.
 func (b *block) check(s *Schema) error {
+	// Without times nothing bounds the number of rows that is claimed.
+	if _, ok := b.cols[s.Time]; !ok {
+		return errBlock
+	}
 	for _, f := range s.Fields {
 		v, ok := b.cols[f.Name]
 		if !ok {

@@ -107,7 +107,9 @@ func (t *Table) mergeSegments(inputs []*segment) error {
 	var ids []uint64
 	level := 0
 	for _, s := range inputs {
-		if err := s.open(); err != nil {
+		if err := s.open(); transient(err) {
+			return err
+		} else if err != nil {
 			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		for g := range s.groups {

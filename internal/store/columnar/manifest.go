@@ -34,8 +34,11 @@ type manifestState struct {
 	segments map[uint64]segmentMeta
 	walFloor uint64
 	nextID   uint64
-	// torn is when lines after the last valid one were ignored.
-	torn bool
+	// torn is when a last line was ignored that is not valid; damaged, when it
+	// is complete, so that it may have been acted on.
+	torn, damaged bool
+	// missing is when there is no manifest at all.
+	missing bool
 }
 
 func (s *manifestState) apply(e edit) {
@@ -53,6 +56,7 @@ func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
 	st := &manifestState{segments: map[uint64]segmentMeta{}, nextID: 1}
 	f, err := fs.Open(fs.PathJoin(dir, manifestName))
 	if isNotExist(err) {
+		st.missing = true
 		return st, nil
 	}
 	if err != nil {
@@ -74,10 +78,10 @@ func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
 			// the list of segments cannot be trusted.
 			for _, later := range lines[i+1:] {
 				if _, err := parseEdit(later); err == nil {
-					return nil, fmt.Errorf("%s in %s is damaged at line %d: restore it from a backup, or move it away to rebuild it from the segment files", manifestName, dir, i+1)
+					return nil, fmt.Errorf("%s in %s is damaged at line %d: restore it from a backup, or move it away: without one, it is rebuilt from the segment files", manifestName, dir, i+1)
 				}
 			}
-			st.torn = true
+			st.torn, st.damaged = true, i+1 < len(lines)
 			break
 		}
 		st.apply(e)
@@ -151,7 +155,7 @@ func (m *manifest) commit(e edit) error {
 }
 
 func (m *manifest) close() error {
-	if m.file == nil {
+	if m == nil || m.file == nil {
 		return nil
 	}
 	err := m.file.Close()

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 
@@ -241,7 +242,7 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 		}
 		v, err := s.decode(g.group, info, first, next)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: row group %d column %q: %w", errCorrupt, g.group, name, err)
 		}
 		for ; i < len(rows) && int(rows[i])+g.lo < next; i++ {
 			pos := int(rows[i]) + g.lo - first

@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"hinomi/internal/store"
 )
 
 // Directories of a table.
@@ -84,6 +86,11 @@ func (t *Table) recover() error {
 	if st.torn {
 		t.log.Warn("the manifest ended in a torn line, as after a crash; it was ignored")
 	}
+	if st.missing {
+		if err := t.rebuild(st); err != nil {
+			return err
+		}
+	}
 	for _, m := range st.segments {
 		t.segments[m.ID] = t.newSegment(m)
 	}
@@ -95,6 +102,11 @@ func (t *Table) recover() error {
 	}
 	t.state = *st
 	t.manifest, err = createManifest(t.fs, t.opts.Dir, st)
+	if errors.Is(err, store.ErrNoSpace) && !st.missing {
+		// What is stored can be read; the next commit tries again.
+		t.log.Error("the disk is full: nothing new can be stored", "err", err)
+		return nil
+	}
 	return err
 }
 
@@ -131,7 +143,7 @@ func (t *Table) removeStrays(st *manifestState) error {
 			case known[file]:
 				delete(known, file)
 			case strings.HasSuffix(n, ".parquet") || strings.HasSuffix(n, ".tmp"):
-				if err := t.fs.Remove(t.fs.PathJoin(dir, n)); err != nil {
+				if err := t.removeStray(st, t.fs.PathJoin(dir, n), n); err != nil {
 					return err
 				}
 			}
@@ -145,6 +157,16 @@ func (t *Table) removeStrays(st *manifestState) error {
 		}
 	}
 	return nil
+}
+
+// removeStray deletes a file of no manifest line. When the manifest's last line
+// is damaged rather than torn, the file may be what it named: it is kept apart.
+func (t *Table) removeStray(st *manifestState, path, name string) error {
+	if !st.damaged {
+		return t.fs.Remove(path)
+	}
+	t.log.Error("the manifest's last line is damaged; a segment that it may have named is kept apart", "file", name, "in", quarantineDir)
+	return t.fs.Rename(path, t.fs.PathJoin(t.opts.Dir, quarantineDir, name))
 }
 
 // replay puts the rows of the WAL into the memtable.

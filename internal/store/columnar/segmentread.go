@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/parquet-go/parquet-go"
@@ -60,6 +61,7 @@ type segment struct {
 	checked  [][]atomic.Bool // by row group and column: checksum verified
 	sums     []uint32
 	restFull bool // some row may have a rest object
+	counted  bool // Rows is not known beforehand
 }
 
 type columnInfo struct {
@@ -100,12 +102,26 @@ func (s *segment) open() error {
 	if s.opened {
 		return s.openErr
 	}
-	s.opened = true
-	s.openErr = s.readFooter()
-	if s.openErr != nil {
-		s.damage(s, -1, s.openErr)
+	err := s.readFooter()
+	if transient(err) {
+		// The file may be as good as new; the next scan tries again.
+		if s.file != nil {
+			_ = s.file.Close()
+			s.file = nil
+		}
+		return err
 	}
-	return s.openErr
+	s.opened, s.openErr = true, err
+	if err != nil {
+		s.damage(s, -1, err)
+	}
+	return err
+}
+
+// transient tells of a process or system that is out of files or memory, which
+// says nothing about the segment.
+func transient(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 func (s *segment) readFooter() (err error) {
@@ -196,7 +212,7 @@ func (s *segment) readSchema(pf *parquet.File) error {
 			}
 		}
 	}
-	if rows != s.Rows {
+	if rows != s.Rows && !s.counted {
 		return fmt.Errorf("%w: footer counts %d rows, should be %d", errCorrupt, rows, s.Rows)
 	}
 	return nil

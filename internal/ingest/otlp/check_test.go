@@ -1,6 +1,8 @@
 package otlp
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"hinomi/internal/model"
 )
@@ -95,16 +98,16 @@ func TestNestingIsFoundWhereverValuesAre(t *testing.T) {
 		})},
 		"metric metadata": {model.Metrics, metrics(func(m pmetric.Metric) pcommon.Value { return m.Metadata().PutEmpty("a") })},
 	} {
-		if err := checkNesting(c.signal, c.body(maxNesting)); err != nil {
+		if err := check(c.signal, c.body(maxNesting)); err != nil {
 			t.Errorf("%s: %d levels: %v", name, maxNesting, err)
 		}
-		if err := checkNesting(c.signal, c.body(maxNesting+1)); err == nil {
+		if err := check(c.signal, c.body(maxNesting+1)); err == nil {
 			t.Errorf("%s: %d levels are accepted", name, maxNesting+1)
 		}
 	}
 }
 
-func FuzzCheckNesting(f *testing.F) {
+func FuzzCheck(f *testing.F) {
 	ld := plog.NewLogs()
 	lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
 	nest(lr.Body(), 20)
@@ -112,12 +115,12 @@ func FuzzCheckNesting(f *testing.F) {
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for signal := range requests {
-			_ = checkNesting(signal, body)
+			_ = check(signal, body)
 		}
 	})
 }
 
-func BenchmarkCheckNesting(b *testing.B) {
+func BenchmarkCheck(b *testing.B) {
 	ld := plog.NewLogs()
 	rs := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
 	for range 1000 {
@@ -130,9 +133,37 @@ func BenchmarkCheckNesting(b *testing.B) {
 	}
 	body, _ := plogotlp.NewExportRequestFromLogs(ld).MarshalProto()
 	for b.Loop() {
-		if err := checkNesting(model.Logs, body); err != nil {
+		if err := check(model.Logs, body); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
+}
+
+// TestEmptyRecordsCannotMultiply sends records of two bytes, which would take two
+// hundred each.
+func TestEmptyRecordsCannotMultiply(t *testing.T) {
+	wrap := func(in []byte, fields ...protowire.Number) []byte {
+		for _, f := range fields {
+			in = protowire.AppendBytes(protowire.AppendTag(nil, f, protowire.BytesType), in)
+		}
+		return in
+	}
+	for _, c := range []struct {
+		signal model.Signal
+		body   []byte
+	}{
+		{model.Logs, wrap(bytes.Repeat([]byte{2<<3 | 2, 0}, 2_000_000), 2, 1)},
+		{model.Traces, wrap(bytes.Repeat([]byte{2<<3 | 2, 0}, 2_000_000), 2, 1)},
+		{model.Traces, wrap(bytes.Repeat([]byte{13<<3 | 2, 0}, 2_000_000), 2, 2, 1)},
+		{model.Metrics, wrap(bytes.Repeat([]byte{1<<3 | 2, 0}, 2_000_000), 7, 2, 2, 1)},
+		{model.Logs, wrap(bytes.Repeat([]byte{6<<3 | 2, 0}, 10_000_000), 2, 2, 1)},
+	} {
+		if err := check(c.signal, c.body); err == nil || !strings.Contains(err.Error(), "smaller batches") {
+			t.Errorf("%s of %d bytes: %v", c.signal, len(c.body), err)
+		}
+	}
+	if err := checkJSON(bytes.Repeat([]byte("{},"), 2_000_000)); err == nil {
+		t.Error("two million empty objects are accepted")
+	}
 }

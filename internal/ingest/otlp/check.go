@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -13,18 +14,28 @@ import (
 // Protobuf's own decoders refuse more than 100 levels of messages.
 const maxNesting = 100
 
+// maxDecodedBytes bounds what the decoder makes of one request. An empty record
+// takes two bytes on the wire and some two hundred in memory, so that 20 MB of
+// them would be gigabytes. 20 MB of the smallest useful attributes fit.
+const (
+	maxDecodedBytes = 256 << 20
+	valueBytes      = 50
+	messageBytes    = 200
+)
+
 // anyValue, list and pairs are what nests: a value, a list of values, a list
 // of pairs; key is a pair of a name and a value.
-var anyValue, list, pairs, keyValue = &shape{value: true}, &shape{}, &shape{}, &shape{}
+var anyValue, list, pairs, keyValue = &shape{value: true, bytes: valueBytes}, &shape{bytes: valueBytes}, &shape{bytes: valueBytes}, &shape{bytes: valueBytes}
 
 // shape says which length-delimited fields of a message lead to values.
 type shape struct {
 	value  bool
+	bytes  int        // about what one takes decoded
 	fields [16]*shape // by field number
 }
 
 func shaped(fields map[int]*shape) *shape {
-	s := &shape{}
+	s := &shape{bytes: messageBytes}
 	for n, f := range fields {
 		s.fields[n] = f
 	}
@@ -58,17 +69,26 @@ var requests = func() map[model.Signal]*shape {
 	}
 }()
 
-// checkNesting refuses a request whose values nest too deep. It reads tags and
-// lengths only; a message that is no protobuf is left to the decoder.
-func checkNesting(signal model.Signal, message []byte) error {
-	if !nests(requests[signal], message, 0) {
+// check refuses a request whose values nest too deep or that would grow too much.
+// It reads tags and lengths only; a message that is no protobuf is left to the
+// decoder.
+func check(signal model.Signal, message []byte) error {
+	left := maxDecodedBytes
+	switch ok := walk(requests[signal], message, 0, &left); {
+	case left < 0:
+		return fmt.Errorf("the request takes more than %d MB decoded: send smaller batches", maxDecodedBytes>>20)
+	case !ok:
 		return fmt.Errorf("a value nests more than %d lists or maps: send flatter attributes and bodies", maxNesting)
 	}
 	return nil
 }
 
-// nests is false when message is too deep.
-func nests(s *shape, message []byte, depth int) bool {
+// walk is false when message is too deep or left, the bytes that it may take
+// decoded, are used up.
+func walk(s *shape, message []byte, depth int, left *int) bool {
+	if *left -= s.bytes; *left < 0 {
+		return false
+	}
 	if s.value {
 		depth++
 		if depth > maxNesting {
@@ -103,7 +123,7 @@ func nests(s *shape, message []byte, depth int) bool {
 				return true
 			}
 			if number := tag >> 3; number < uint64(len(s.fields)) && s.fields[number] != nil {
-				if !nests(s.fields[number], message[k:k+int(size)], depth) {
+				if !walk(s.fields[number], message[k:k+int(size)], depth, left) {
 					return false
 				}
 			}
@@ -117,4 +137,13 @@ func nests(s *shape, message []byte, depth int) bool {
 		message = message[n:]
 	}
 	return true
+}
+
+// checkJSON is check for JSON, whose decoder bounds nesting itself. Every message
+// begins with a brace; braces in texts count too, which only makes it stricter.
+func checkJSON(body []byte) error {
+	if bytes.Count(body, []byte{'{'}) > maxDecodedBytes/messageBytes {
+		return fmt.Errorf("the request takes more than %d MB decoded: send smaller batches", maxDecodedBytes>>20)
+	}
+	return nil
 }
