@@ -20,11 +20,13 @@ export function verdict(s: Service, t: T, locale: string): { headline: string; s
       addDependency()
       return said(t('verdict.errors', { share: share(v.errorShare, locale) }))
     case 'slow': {
+      const p99 = ms(v.p99Ms, locale)
+      const was = ms(v.p99BeforeMs, locale)
       const factor = v.p99BeforeMs ? num(Math.round(((v.p99Ms ?? 0) / v.p99BeforeMs) * 10) / 10, locale) : ''
-      details.push(t('verdict.was', { value: ms(v.p99BeforeMs, locale) }))
+      const usual = v.comparedWith === 'range' ? 'verdict.timesUsual' : 'verdict.timesHourAgo'
+      details.push(t(usual, { factor, was }))
       addDependency()
-      const text = v.comparedWith === 'range' ? 'verdict.slowInRange' : 'verdict.slow'
-      return said(t(text, { p99: ms(v.p99Ms, locale), factor }))
+      return { ...said(t('verdict.slow', { p99 })), short: t('verdict.slowShort', { p99, was }) }
     }
     case 'alert':
       return said(t('verdict.alert', { alert: v.alert ?? '' }))
