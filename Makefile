@@ -35,12 +35,18 @@ ui-dev: $(UI)/node_modules/.installed
 	cd $(UI) && npm run dev
 
 ## test: everything CI needs; installs what is missing
-test: build check-format vet test-go test-ui test-clients test-browser
+test: build check-format vet test-go test-e2e test-ui test-clients test-browser
 	@echo "all tests passed"
 
 .PHONY: test-go
 test-go:
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) $$($(GO) list ./... | grep -v /test/e2e)
+
+# Alone on the machine, because it measures seconds from fault to page; side by
+# side, because each test waits most of the time.
+.PHONY: test-e2e
+test-e2e:
+	$(GO) test -timeout 20m -parallel 6 -v ./test/e2e | grep -vE '^(=== |\s+--- PASS)'
 
 .PHONY: test-ui
 test-ui: $(UI)/node_modules/.installed
