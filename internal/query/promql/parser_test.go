@@ -51,6 +51,8 @@ func TestSubqueriesAreBounded(t *testing.T) {
 		"max_over_time(vector(1)[1y:1ms])":                                   false,
 		"max_over_time(max_over_time(vector(1)[1h:1ms])[30d:1d])":            false,
 		"1 + sum(max_over_time(up[10y:1s]))":                                 false,
+		"max_over_time(max_over_time(vector(1)[5d:1s])[1d:1s])":              false,
+		"max_over_time(max_over_time(vector(1)[1h:1s])[1d:1m])":              true,
 		"max_over_time(vector(1)[290y:])":                                    false,
 		"max_over_time(max_over_time(vector(1)[1h:10s])[30d:1h])":            true,
 		"max_over_time(vector(1)[1h:1s] @ 1000) + rate(up[5m])":              true,

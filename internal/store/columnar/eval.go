@@ -229,6 +229,13 @@ func cmpTest(p store.Cmp) test {
 	return no
 }
 
+// A filter asks whether the scan goes on after endedEvery rows, which costs
+// nothing, and before a long text, where a regular expression takes milliseconds.
+const (
+	endedEvery = 32
+	longText   = 64 << 10
+)
+
 // leaf filters rows by one column. Dictionary entries are tested once.
 func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error) {
 	var v *store.Vec
@@ -247,8 +254,15 @@ func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error
 		v = &store.Vec{}
 	}
 	out := rows[:0]
+	var ended error
 	keep := func(match func(pos int) bool) {
 		for i, row := range rows {
+			if i%endedEvery == endedEvery-1 && ended == nil {
+				ended = u.ended()
+			}
+			if ended != nil {
+				return
+			}
 			pos := at(i, row)
 			hit := t.null
 			if !v.Null(pos) {
@@ -274,7 +288,13 @@ func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error
 			return known[c] == yes
 		})
 	case v.Strs != nil:
-		keep(func(pos int) bool { return t.text(v.Kind, v.Strs[pos]) })
+		keep(func(pos int) bool {
+			s := v.Strs[pos]
+			if len(s) > longText && ended == nil {
+				ended = u.ended()
+			}
+			return ended == nil && t.text(v.Kind, s)
+		})
 	case v.Kind == store.KindBool && v.Ints != nil:
 		keep(func(pos int) bool { return t.truth(v.Ints[pos] != 0) })
 	case v.Ints != nil:
@@ -286,7 +306,7 @@ func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error
 	default:
 		keep(func(int) bool { return false })
 	}
-	return out, nil
+	return out, ended
 }
 
 func lowerASCII(s string) string {

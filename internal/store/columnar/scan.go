@@ -168,6 +168,12 @@ func (s *scan) unit(ctx context.Context, c *candidate) error {
 	}
 	var batch *store.Batch
 	if err == nil {
+		u.ended = func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return nil
+		}
 		batch, err = s.read(u)
 	}
 	if errors.Is(err, errCorrupt) {

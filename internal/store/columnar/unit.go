@@ -16,6 +16,9 @@ type unit struct {
 	source       columnSource
 	loaded       map[string]*store.Vec
 	bytes        int64 // decoded for this scan
+	// ended returns why the scan ends early: its client went away, its time is
+	// used up. A unit of long texts is asked about more than once.
+	ended func() error
 }
 
 // columnSource gives physical columns; nil when the unit has no such column.
