@@ -11,10 +11,25 @@ import (
 type evaluator struct {
 	cols  *columns
 	trace *Trace
+	// done, when closed, says that nobody waits for the answer any more: what is
+	// left matches nothing.
+	done <-chan struct{}
+}
+
+func (ev *evaluator) ended() bool {
+	select {
+	case <-ev.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // matches tells whether a span satisfies a filter.
 func (ev *evaluator) matches(e FieldExpr, s *Span) bool {
+	if ev.ended() {
+		return false
+	}
 	if e == nil {
 		return true
 	}

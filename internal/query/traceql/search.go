@@ -254,8 +254,12 @@ func (s *search) inspect(part []candidate) error {
 		if d := t.end - t.start; d < int64(s.r.MinDuration) || s.r.MaxDuration > 0 && d > int64(s.r.MaxDuration) {
 			continue
 		}
-		ev := &evaluator{cols: &s.cols, trace: t}
-		if sets := ev.run(s.pipe); len(sets) > 0 {
+		ev := &evaluator{cols: &s.cols, trace: t, done: s.ctx.Done()}
+		sets := ev.run(s.pipe)
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		if len(sets) > 0 {
 			s.res.Traces = append(s.res.Traces, s.found(ev, sets))
 		}
 	}
