@@ -12,7 +12,7 @@ export interface Span {
   to: number
 }
 
-export const defaultRange: Range = { from: 'now-1h', to: 'now' }
+export const defaultRange: Range = { from: 'now-15m', to: 'now' }
 
 /** The ranges offered in the header. */
 export const presets = ['5m', '15m', '30m', '1h', '3h', '6h', '12h', '24h', '2d', '7d', '30d'] as const
