@@ -222,28 +222,16 @@ func (h *Hinomi) JSON(path string, out any) {
 // the given label ("" for a single value under "").
 func (h *Hinomi) PromQL(query, by string, at time.Time) map[string]float64 {
 	h.t.Helper()
-	var a struct {
-		Data struct {
-			Result []struct {
-				Metric map[string]string
-				Value  [2]any
-			}
-		}
-	}
-	h.JSON("/api/v1/query?"+url.Values{"query": {query}, "time": {fmt.Sprintf("%.3f", float64(at.UnixMilli())/1000)}}.Encode(), &a)
-	out := map[string]float64{}
-	for _, r := range a.Data.Result {
-		var v float64
-		if _, err := fmt.Sscan(r.Value[1].(string), &v); err != nil {
-			h.t.Fatal(err)
-		}
-		out[r.Metric[by]] += v
-	}
-	return out
+	return h.vector("/api/v1/query", query, fmt.Sprintf("%.3f", float64(at.UnixMilli())/1000), by)
 }
 
 // LogQL is PromQL for a LogQL metric query.
 func (h *Hinomi) LogQL(query, by string, at time.Time) map[string]float64 {
+	h.t.Helper()
+	return h.vector("/loki/api/v1/query", query, fmt.Sprint(at.UnixNano()), by)
+}
+
+func (h *Hinomi) vector(path, query, at, by string) map[string]float64 {
 	h.t.Helper()
 	var a struct {
 		Data struct {
@@ -253,7 +241,7 @@ func (h *Hinomi) LogQL(query, by string, at time.Time) map[string]float64 {
 			}
 		}
 	}
-	h.JSON("/loki/api/v1/query?"+url.Values{"query": {query}, "time": {fmt.Sprint(at.UnixNano())}}.Encode(), &a)
+	h.JSON(path+"?"+url.Values{"query": {query}, "time": {at}}.Encode(), &a)
 	out := map[string]float64{}
 	for _, r := range a.Data.Result {
 		var v float64

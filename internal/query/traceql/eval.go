@@ -57,6 +57,9 @@ func (ev *evaluator) values(e FieldExpr, s *Span) []Static {
 		}
 		return out
 	case *Binary:
+		if ev.ended() {
+			return nil
+		}
 		return ev.binary(e, s)
 	}
 	return nil

@@ -11,8 +11,9 @@ import (
 )
 
 // Columns implements store.Scanner. Attribute columns come from footers and the
-// memtable when the scope is All; a narrower scope reads the rows it may see, so
-// that another product's attribute names stay hidden. Resource attributes and
+// memtable where every row is visible; only where products are mixed does a
+// narrower scope read the rows it may see, so that another product's attribute
+// names stay hidden. Resource attributes and
 // stream labels come from the distinct resources and streams.
 func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) ([]store.ColumnInfo, error) {
 	set := map[store.ColumnRef]store.Kind{}
@@ -22,7 +23,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 		}
 		set[ref] = kind
 	}
-	keys := t.attrColumns(from, to)
+	visible, doubtful := t.attrColumns(scope, from, to)
 	cols := []store.ColumnRef{store.Col(store.ColResource), store.Col(store.ColScopeInf)}
 	streams := t.schema.Index(store.ColStream) >= 0
 	if streams {
@@ -30,9 +31,12 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 	}
 	first := len(cols)
 	var names []string
-	for key, kind := range keys {
-		if scope.All() {
-			add(store.ColumnRef{Scope: store.Attr, Name: key}, kind)
+	for key, kind := range visible {
+		add(store.ColumnRef{Scope: store.Attr, Name: key}, kind)
+	}
+	for key, kind := range doubtful {
+		// One that is visible anyway needs a look only for its kind.
+		if have, ok := visible[key]; ok && (have == kind || have == store.KindMixed) {
 			continue
 		}
 		names = append(names, key)
@@ -109,10 +113,12 @@ func distinct(v *store.Vec, n int, fn func(string)) {
 	}
 }
 
-// attrColumns lists the attribute columns of rows in [from, to), with their kinds.
-func (t *Table) attrColumns(from, to int64) map[string]store.Kind {
-	out := map[string]store.Kind{}
-	add := func(name string) {
+// attrColumns lists the attribute columns of rows in [from, to), with their
+// kinds: those of units of which scope reaches every row, and those of units in
+// which it may reach some.
+func (t *Table) attrColumns(scope model.Scope, from, to int64) (visible, doubtful map[string]store.Kind) {
+	visible, doubtful = map[string]store.Kind{}, map[string]store.Kind{}
+	add := func(out map[string]store.Kind, name string) {
 		key, kind, ok := parseAttrColumn(name)
 		if !ok {
 			return
@@ -122,18 +128,36 @@ func (t *Table) attrColumns(from, to int64) map[string]store.Kind {
 		}
 		out[key] = kind
 	}
+	// choose says where the columns of a unit belong, nil when it is out of reach.
+	choose := func(sole func() (string, bool)) map[string]store.Kind {
+		if scope.All() {
+			return visible
+		}
+		product, ok := sole()
+		switch {
+		case !ok:
+			return doubtful
+		case scope.Allows(product):
+			return visible
+		}
+		return nil
+	}
 	snap, err := t.snapshot()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	defer snap.release()
 	for _, b := range snap.blocks {
 		if b.maxTs < from || b.minTs >= to {
 			continue
 		}
+		out := choose(b.soleProduct)
+		if out == nil {
+			continue
+		}
 		for name := range b.cols {
 			if strings.HasPrefix(name, attrPrefix) {
-				add(name)
+				add(out, name)
 			}
 		}
 		if rest := b.cols[restColumn]; rest != nil {
@@ -148,12 +172,59 @@ func (t *Table) attrColumns(from, to int64) map[string]store.Kind {
 		if s.MaxTs < from || s.MinTs >= to {
 			continue
 		}
+		out := choose(s.soleProduct)
+		if out == nil {
+			continue
+		}
 		for _, name := range s.Attrs {
-			add(name)
+			add(out, name)
 		}
 		for _, key := range s.Rest {
 			out[key] = store.KindMixed
 		}
 	}
-	return out
+	return visible, doubtful
+}
+
+// soleProduct returns the product that all rows of the block have.
+func (b *block) soleProduct() (string, bool) {
+	v := b.cols[store.ColProduct]
+	if v == nil || b.n == 0 {
+		return "", false
+	}
+	first := v.Str(0)
+	for i := 1; i < b.n; i++ {
+		if v.Codes != nil && v.Codes[i] == v.Codes[0] {
+			continue
+		}
+		if v.Str(i) != first {
+			return "", false
+		}
+	}
+	return first, true
+}
+
+// soleProduct returns the product that all rows of the segment have. It reads
+// the footer's bounds: ones that were cut to a length differ from each other.
+func (s *segment) soleProduct() (string, bool) {
+	if s.open() != nil {
+		return "", false
+	}
+	info, ok := s.columns[store.ColProduct]
+	if !ok || info.optional {
+		return "", false
+	}
+	product := ""
+	for g := range s.groups {
+		lo, hi, ok := s.chunk(g, info.index).Bounds()
+		if !ok || string(lo.ByteArray()) != string(hi.ByteArray()) {
+			return "", false
+		}
+		if p := string(lo.ByteArray()); g == 0 {
+			product = p
+		} else if p != product {
+			return "", false
+		}
+	}
+	return product, len(s.groups) > 0
 }
