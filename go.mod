@@ -2,6 +2,9 @@ module hinomi
 
 go 1.26.0
 
+// Packages of npm may hold Go files.
+ignore node_modules
+
 require (
 	github.com/buger/jsonparser v1.1.2
 	github.com/cespare/xxhash/v2 v2.3.0

@@ -105,7 +105,7 @@ func get(t testing.TB, url string) (int, string) {
 
 func TestHealthReadyMetrics(t *testing.T) {
 	r := start(t)
-	for path, want := range map[string]string{"/-/healthy": "healthy", "/-/ready": "ready", "/metrics": "hinomi_store_rows_total"} {
+	for path, want := range map[string]string{"/-/healthy": "healthy", "/-/ready": "ready", "/ready": "ready", "/metrics": "hinomi_store_rows_total"} {
 		if code, body := get(t, r.base+path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}

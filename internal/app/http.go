@@ -15,7 +15,7 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) {
 	case "/-/healthy":
 		_, _ = fmt.Fprintln(w, "Hinomi is healthy.")
 		return
-	case "/-/ready":
+	case "/-/ready", "/ready":
 		if a.handler.Load() == nil {
 			http.Error(w, "Hinomi is starting: the stores recover their files.", http.StatusServiceUnavailable)
 			return
