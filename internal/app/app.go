@@ -77,8 +77,8 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	return a, nil
 }
 
-// Start opens the port, then the stores, then the parts that read and judge, and
-// last the intake. When it fails everything that was started is stopped.
+// Start opens the port, then the stores, who notifies, the intake, and last the
+// rules. When it fails everything that was started is stopped.
 func (a *App) Start(ctx context.Context) (err error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
@@ -113,8 +113,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 // stopTimeout bounds Stop when its context has no deadline of its own.
 const stopTimeout = 30 * time.Second
 
-// Stop ends the intake first, so that nothing new is acknowledged, and flushes
-// the stores last. It returns when ctx ends, at the latest.
+// Stop is the reverse: the rules end while data still arrives, because absent()
+// would fire otherwise, then the intake, and the stores are flushed last. It
+// returns when ctx ends, at the latest.
 func (a *App) Stop(ctx context.Context) error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
