@@ -236,10 +236,10 @@ test('time range, theme and language', () =>
   on('/', async (page) => {
     await page.locator(cells).first().waitFor()
     await page.locator('[data-time-range]').click()
-    await page.getByRole('button', { name: 'Last 15 minutes' }).click()
-    await page.waitForURL(/from=now-15m/)
+    await page.getByRole('button', { name: 'Last 30 minutes' }).click()
+    await page.waitForURL(/from=now-30m/)
     await page.getByRole('link', { name: 'Services', exact: true }).click()
-    await page.waitForURL(/\/services\?from=now-15m/)
+    await page.waitForURL(/\/services\?from=now-30m/)
     await page.getByRole('button', { name: 'Theme' }).click()
     await page.getByRole('menuitem', { name: 'Dark' }).click()
     await page.waitForFunction(() => document.documentElement.dataset.mantineColorScheme === 'dark')
