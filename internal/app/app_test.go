@@ -36,7 +36,6 @@ type running struct {
 	*App
 	base, otlp string
 	cfg        *config.Config
-	logs       *strings.Builder
 }
 
 func testConfig(t testing.TB, dir string, otlpPort int) *config.Config {
@@ -70,7 +69,7 @@ func start(t testing.TB) *running {
 
 func startWith(t testing.TB, cfg *config.Config) *running {
 	t.Helper()
-	r := &running{cfg: cfg, logs: &strings.Builder{}}
+	r := &running{cfg: cfg}
 	a, err := New(context.Background(), Options{Config: cfg, Version: "test", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -26,7 +25,7 @@ type candidate struct {
 // called by one at a time.
 func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanRequest, fn func(*store.Batch) error) (store.ScanStats, error) {
 	start := t.opts.Now()
-	s := &scan{table: t, req: req, fn: fn, where: scoped(scope, req.Where), started: time.Now()}
+	s := &scan{table: t, req: req, fn: fn, where: scoped(scope, req.Where)}
 	if scope.Empty() || req.From >= req.To {
 		return store.ScanStats{}, nil
 	}
@@ -63,16 +62,13 @@ func scoped(scope model.Scope, where store.Pred) store.Pred {
 }
 
 type scan struct {
-	table   *Table
-	req     store.ScanRequest
-	where   store.Pred
-	fn      func(*store.Batch) error
-	started time.Time
+	table *Table
+	req   store.ScanRequest
+	where store.Pred
+	fn    func(*store.Batch) error
 
 	mu    sync.Mutex // guards stats and calls of fn
 	stats store.ScanStats
-	rows  atomic.Int64
-	bytes atomic.Int64
 }
 
 func (s *scan) overlaps(minTs, maxTs int64) bool { return maxTs >= s.req.From && minTs < s.req.To }
@@ -193,7 +189,7 @@ func (s *scan) unit(ctx context.Context, c *candidate) error {
 	s.stats.RowsScanned += int64(u.n)
 	s.stats.BytesScanned += u.bytes
 	if batch == nil {
-		return s.overBudget(u)
+		return s.overBudget()
 	}
 	s.stats.RowsMatched += int64(batch.N)
 	if ctx.Err() != nil {
@@ -202,7 +198,7 @@ func (s *scan) unit(ctx context.Context, c *candidate) error {
 	if err := s.fn(batch); err != nil {
 		return err
 	}
-	return s.overBudget(u)
+	return s.overBudget()
 }
 
 func (s *scan) count(f func(*store.ScanStats)) {
@@ -211,7 +207,7 @@ func (s *scan) count(f func(*store.ScanStats)) {
 	f(&s.stats)
 }
 
-func (s *scan) overBudget(*unit) error {
+func (s *scan) overBudget() error {
 	b := s.req.Budget
 	if b.Rows > 0 && s.stats.RowsScanned > b.Rows {
 		return fmt.Errorf("%w: %d rows scanned, limit %d; narrow the time range or add filters", store.ErrBudget, s.stats.RowsScanned, b.Rows)
