@@ -1,226 +1,222 @@
 package columnar
 
 import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
 	"hinomi/internal/store"
 )
 
-// block is an immutable set of rows, column by column. cols holds every fixed
-// column, the dynamic ones that occur, and restColumn when any row has a rest.
+// block is an immutable set of rows, encoded column by column: the payload of a
+// WAL frame is at once the memory of its rows. It holds no pointers for the
+// garbage collector to follow, and a scan decodes the columns that it needs.
 type block struct {
+	schema       *Schema
 	n            int
 	minTs, maxTs int64
-	bytes        int // approximate memory
-	cols         map[string]*store.Vec
+	data         []byte
+	cols         []blockColumn
 }
 
-// vecBytes estimates the memory of a vector.
-func vecBytes(v *store.Vec) int {
-	n := len(v.Valid) + 4*len(v.Codes) + 8*len(v.Ints) + 8*len(v.Floats)
-	for _, s := range v.Dict {
-		n += 16 + len(s)
-	}
-	for _, s := range v.Strs {
-		n += 16 + len(s)
-	}
-	for i := range v.Mixed {
-		n += 40 + len(v.Mixed[i].Str)
-	}
-	return n
+// blockColumn says where a column lies in a block.
+type blockColumn struct {
+	name    string
+	kind    store.Kind
+	rep     byte
+	present int // rows with a value
+	off, n  int
 }
 
-// gather returns the given rows of v, sharing the dictionary.
-func gather(v *store.Vec, rows []uint32) store.Vec {
-	out := store.Vec{Kind: v.Kind, Dict: v.Dict}
-	if v.Valid != nil {
-		out.Valid = make([]bool, len(rows))
-		for i, r := range rows {
-			out.Valid[i] = v.Valid[r]
+// maxBlockRows is more rows than a request can have.
+const maxBlockRows = 1 << 24
+
+// bytes is about the memory of the block.
+func (b *block) bytes() int { return len(b.data) + 64*len(b.cols) + 128 }
+
+// namedVec is a column to be put into a block.
+type namedVec struct {
+	name string
+	vec  *store.Vec
+}
+
+// encodeBlock encodes n rows behind room for a frame header. scratch is reused
+// and returned.
+func encodeBlock(n int, cols []namedVec, scratch []byte) (frame, newScratch []byte) {
+	scratch = scratch[:0]
+	head := make([]byte, 0, 64+32*len(cols))
+	head = binary.AppendUvarint(head, uint64(n))
+	head = binary.AppendUvarint(head, uint64(len(cols)))
+	for _, c := range cols {
+		from := len(scratch)
+		var rep byte
+		rep, scratch = encodeVec(scratch, c.vec)
+		present := n
+		if c.vec.Valid != nil {
+			present = 0
+			for _, ok := range c.vec.Valid {
+				if ok {
+					present++
+				}
+			}
+		}
+		head = binary.AppendUvarint(head, uint64(len(c.name)))
+		head = append(head, c.name...)
+		head = append(head, byte(c.vec.Kind), rep)
+		head = binary.AppendUvarint(head, uint64(present))
+		head = binary.AppendUvarint(head, uint64(len(scratch)-from))
+	}
+	frame = make([]byte, frameHead+len(head)+len(scratch))
+	copy(frame[frameHead:], head)
+	copy(frame[frameHead+len(head):], scratch)
+	return frame, scratch
+}
+
+// parseBlock reads the directory of a block. data must not be changed afterwards.
+func parseBlock(s *Schema, data []byte) (*block, error) {
+	r := reader{data: data}
+	n, ncols := r.uvarint(), r.uvarint()
+	if n > maxBlockRows || ncols > uint64(len(r.data)) {
+		return nil, errBlock
+	}
+	b := &block{schema: s, n: int(n), data: data, cols: make([]blockColumn, 0, ncols)}
+	for range ncols {
+		c := blockColumn{name: r.str(r.uvarint())}
+		kind := r.take(2)
+		present, length := r.uvarint(), r.uvarint()
+		if r.err != nil || present > n || length > uint64(len(data)) {
+			return nil, errBlock
+		}
+		c.kind, c.rep, c.present, c.n = store.Kind(kind[0]), kind[1], int(present), int(length)
+		b.cols = append(b.cols, c)
+	}
+	at := len(data) - len(r.data)
+	for i := range b.cols {
+		b.cols[i].off = at
+		at += b.cols[i].n
+	}
+	if at != len(data) {
+		return nil, errBlock
+	}
+	ts, err := b.column(s.Time)
+	if err != nil || ts == nil || len(ts.Ints) != b.n {
+		// Without times nothing bounds the number of rows that is claimed.
+		return nil, errBlock
+	}
+	for i, t := range ts.Ints {
+		if i == 0 || t < b.minTs {
+			b.minTs = t
+		}
+		if i == 0 || t > b.maxTs {
+			b.maxTs = t
 		}
 	}
-	switch {
-	case v.Codes != nil:
-		out.Codes = make([]uint32, len(rows))
-		for i, r := range rows {
-			out.Codes[i] = v.Codes[r]
-		}
-	case v.Strs != nil:
-		out.Strs = make([]string, len(rows))
-		for i, r := range rows {
-			out.Strs[i] = v.Strs[r]
-		}
-	case v.Ints != nil:
-		out.Ints = make([]int64, len(rows))
-		for i, r := range rows {
-			out.Ints[i] = v.Ints[r]
-		}
-	case v.Floats != nil:
-		out.Floats = make([]float64, len(rows))
-		for i, r := range rows {
-			out.Floats[i] = v.Floats[r]
-		}
-	case v.Mixed != nil:
-		out.Mixed = make([]store.Value, len(rows))
-		for i, r := range rows {
-			out.Mixed[i] = v.Mixed[r]
+	return b, nil
+}
+
+// check decodes every column, as recovery does once, so that what is malformed
+// is found before anyone relies on it.
+func (b *block) check() error {
+	for _, f := range b.schema.Fields {
+		if c := b.find(f.Name); c != nil && (c.kind != f.Kind || c.rep&validFlag != 0) {
+			return fmt.Errorf("column %q: %w", f.Name, errBlock)
 		}
 	}
-	return out
+	for i := range b.cols {
+		if _, err := b.column(b.cols[i].name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *block) find(name string) *blockColumn {
+	for i := range b.cols {
+		if b.cols[i].name == name {
+			return &b.cols[i]
+		}
+	}
+	return nil
+}
+
+// column decodes a column; nil when the block has none of that name. Strings
+// are views into the block. A fixed column that an older version did not write
+// is all zero values.
+func (b *block) column(name string) (*store.Vec, error) {
+	c := b.find(name)
+	if c == nil {
+		if i := b.schema.Index(name); i >= 0 {
+			empty := colBuilder{kind: b.schema.Fields[i].Kind}
+			return empty.finish(b.n), nil
+		}
+		return nil, nil
+	}
+	r := reader{data: b.data[c.off : c.off+c.n]}
+	v := r.vec(c.kind, c.rep, b.n)
+	if r.err != nil || len(r.data) != 0 {
+		return nil, fmt.Errorf("column %q: %w", c.name, errBlock)
+	}
+	return v, nil
 }
 
 // mergeBlocks joins small blocks into one so that a scan has few units. Rows
 // keep their order.
-func mergeBlocks(s *Schema, parts []*block) *block {
-	refs := make([]rowRef, 0, 1024)
-	for i, p := range parts {
-		for r := range p.n {
+func mergeBlocks(s *Schema, blocks []*block) (*block, error) {
+	var refs []rowRef
+	parts := make([]part, len(blocks))
+	for i, b := range blocks {
+		parts[i] = b
+		for r := range b.n {
 			refs = append(refs, rowRef{uint32(i), uint32(r)})
 		}
 	}
-	return gatherBlocks(s, parts, refs)
-}
-
-// rowRef names a row of a list of blocks.
-type rowRef struct{ block, row uint32 }
-
-// gatherBlocks makes one block of the referenced rows, in that order.
-func gatherBlocks(s *Schema, parts []*block, refs []rowRef) *block {
-	out := &block{n: len(refs), cols: map[string]*store.Vec{}}
-	for name, kind := range columnKinds(s, parts) {
-		v := gatherColumn(s, parts, refs, name, kind)
-		out.cols[name] = v
-		out.bytes += vecBytes(v)
-	}
-	for i, ts := range out.cols[s.Time].Ints {
-		if i == 0 || ts < out.minTs {
-			out.minTs = ts
+	var cols []namedVec
+	for _, c := range columnsOf(s, parts) {
+		v, err := gatherColumn(s, parts, refs, c.name, c.kind, false)
+		if err != nil {
+			return nil, err
 		}
-		if i == 0 || ts > out.maxTs {
-			out.maxTs = ts
-		}
+		cols = append(cols, namedVec{c.name, v})
 	}
-	return out
+	frame, _ := encodeBlock(len(refs), cols, nil)
+	return parseBlock(s, frame[frameHead:])
 }
 
-// columnKinds lists the columns that occur in any part.
-func columnKinds(s *Schema, parts []*block) map[string]store.Kind {
-	kinds := map[string]store.Kind{}
-	for _, f := range s.Fields {
-		kinds[f.Name] = f.Kind
+// rowCount, memory, window and eachColumn make a block a part.
+func (b *block) rowCount() int { return b.n }
+
+func (b *block) memory() int64 { return int64(len(b.data)) }
+
+func (b *block) window(name string, lo, hi int) (*store.Vec, error) {
+	v, err := b.column(name)
+	if err != nil || v == nil || lo == 0 && hi == b.n {
+		return v, err
 	}
-	for _, p := range parts {
-		for name, v := range p.cols {
-			kinds[name] = v.Kind
-		}
-	}
-	return kinds
+	return window(v, lo, hi), nil
 }
 
-// gatherColumn collects one column; parts that lack it contribute nulls.
-func gatherColumn(s *Schema, parts []*block, refs []rowRef, name string, kind store.Kind) *store.Vec {
-	field := s.Index(name)
-	g := gatherer{vecs: make([]*store.Vec, len(parts)), refs: refs, out: &store.Vec{Kind: kind}}
-	for i, p := range parts {
-		g.vecs[i] = p.cols[name]
+func (b *block) eachColumn(fn func(name string, kind store.Kind, present int)) {
+	for i := range b.cols {
+		fn(b.cols[i].name, b.cols[i].kind, b.cols[i].present)
 	}
-	if field < 0 && name != restColumn {
-		g.out.Valid = make([]bool, len(refs))
-	}
-	switch kind {
-	case store.KindInt, store.KindBool:
-		g.out.Ints = make([]int64, len(refs))
-		g.each(func(i int, v *store.Vec, row uint32) { g.out.Ints[i] = v.Ints[row] })
-	case store.KindFloat:
-		g.out.Floats = make([]float64, len(refs))
-		g.each(func(i int, v *store.Vec, row uint32) { g.out.Floats[i] = v.Floats[row] })
-	default:
-		if name == restColumn || field >= 0 && s.Fields[field].Plain {
-			g.plain()
-		} else {
-			g.dictionary()
-		}
-	}
-	return g.out
 }
 
-// gatherer collects the rows refs of one column out of the vectors of parts.
-type gatherer struct {
-	vecs []*store.Vec
-	refs []rowRef
-	out  *store.Vec
-}
-
-// each calls set for every row that has a value.
-func (g *gatherer) each(set func(i int, v *store.Vec, row uint32)) {
-	for i, r := range g.refs {
-		v := g.vecs[r.block]
-		if v == nil || v.Valid != nil && !v.Valid[r.row] {
+// soleProduct returns the product that all rows of the block have.
+func (b *block) soleProduct() (string, bool) {
+	v, err := b.column(store.ColProduct)
+	if err != nil || v == nil || b.n == 0 {
+		return "", false
+	}
+	first := v.Str(0)
+	for i := 1; i < b.n; i++ {
+		if v.Codes != nil && v.Codes[i] == v.Codes[0] {
 			continue
 		}
-		if g.out.Valid != nil {
-			g.out.Valid[i] = true
+		if v.Str(i) != first {
+			return "", false
 		}
-		set(i, v, r.row)
 	}
+	return first, true
 }
 
-func (g *gatherer) plain() {
-	g.out.Strs = make([]string, len(g.refs))
-	g.each(func(i int, v *store.Vec, row uint32) {
-		if v.Codes != nil {
-			g.out.Strs[i] = v.Dict[v.Codes[row]]
-		} else {
-			g.out.Strs[i] = v.Strs[row]
-		}
-	})
-}
-
-// dictionary joins the parts' dictionaries: a string is hashed once for each
-// part's entry, not for each row. When most values are distinct the column
-// becomes plain.
-func (g *gatherer) dictionary() {
-	const unknown = ^uint32(0)
-	d := newDict()
-	empty := d.code("")
-	recode := make([][]uint32, len(g.vecs))
-	codes := make([]uint32, len(g.refs))
-	for i := range codes {
-		codes[i] = empty
-	}
-	overflow := false
-	limit := max(dictProbe, len(g.refs)/2)
-	for i, r := range g.refs {
-		v := g.vecs[r.block]
-		if v == nil || v.Valid != nil && !v.Valid[r.row] {
-			continue
-		}
-		if g.out.Valid != nil {
-			g.out.Valid[i] = true
-		}
-		if v.Codes == nil {
-			codes[i] = d.code(v.Strs[r.row])
-		} else {
-			table := recode[r.block]
-			if table == nil {
-				table = make([]uint32, len(v.Dict))
-				for j := range table {
-					table[j] = unknown
-				}
-				recode[r.block] = table
-			}
-			c := v.Codes[r.row]
-			if table[c] == unknown {
-				table[c] = d.code(v.Dict[c])
-			}
-			codes[i] = table[c]
-		}
-		if len(d.list) > limit {
-			overflow = true
-			break
-		}
-	}
-	if overflow {
-		g.plain()
-		return
-	}
-	g.out.Codes, g.out.Dict = codes, d.list
-}
+func isAttr(column string) bool { return strings.HasPrefix(column, attrPrefix) }

@@ -19,8 +19,9 @@ const (
 )
 
 // Builder collects rows into a block. Set the fixed columns and attributes of
-// a row in any order, then call Next. It is not safe for concurrent use. It
-// keeps references to the strings it is given.
+// a row in any order, then call Next. It is not safe for concurrent use. Strings
+// that it is given must not change until the rows are appended; they are copied
+// then.
 type Builder struct {
 	schema  *Schema
 	timeCol int
@@ -34,6 +35,8 @@ type Builder struct {
 	minTs   int64
 	maxTs   int64
 	rowSize int
+	cols    []namedVec // reused by finish
+	scratch []byte     // reused by finish
 }
 
 type dynKey struct {
@@ -43,7 +46,8 @@ type dynKey struct {
 
 type dynColumn struct {
 	dynKey
-	col colBuilder
+	name string // of the column
+	col  colBuilder
 }
 
 // NewBuilder returns an empty builder.
@@ -158,7 +162,8 @@ func (b *Builder) dynamic(key string, kind store.Kind) *colBuilder {
 		if len(b.dyn) >= maxDynamicColumns || key == "" || !utf8.ValidString(key) || attrColumn(key, kind) == "" {
 			return nil
 		}
-		d = &dynColumn{dynKey: dynKey{key, kind}, col: colBuilder{kind: kind, optional: true}}
+		key = strings.Clone(key)
+		d = &dynColumn{dynKey: dynKey{key, kind}, name: attrColumn(key, kind), col: colBuilder{kind: kind, optional: true}}
 		b.byKey[d.dynKey] = d
 		b.dyn = append(b.dyn, d)
 	}
@@ -204,23 +209,44 @@ func (b *Builder) Discard() {
 	b.cursor, b.rowSize = 0, 0
 }
 
-func (b *Builder) finish() *block {
-	out := &block{n: b.n, minTs: b.minTs, maxTs: b.maxTs, cols: make(map[string]*store.Vec, len(b.fixed)+len(b.dyn)+1)}
+// maxKeptColumns is how many dynamic columns a builder keeps for its next use.
+const maxKeptColumns = 64
+
+// reset empties the builder and keeps its memory: senders repeat themselves.
+func (b *Builder) reset() {
 	for i := range b.fixed {
-		out.cols[b.schema.Fields[i].Name] = b.fixed[i].finish(b.n)
+		b.fixed[i].reset(b.schema.Fields[i].Plain)
+	}
+	if len(b.dyn) > maxKeptColumns {
+		b.dyn, b.byKey = nil, map[dynKey]*dynColumn{}
+	}
+	for _, d := range b.dyn {
+		d.col.reset(false)
+	}
+	b.restCol.reset(true)
+	b.rest = b.rest[:0]
+	b.n, b.cursor, b.rowSize, b.minTs, b.maxTs = 0, 0, 0, 0, 0
+}
+
+// finish encodes the rows as a WAL frame with room for its header. The frame
+// shares nothing with the builder.
+func (b *Builder) finish() []byte {
+	cols := b.cols[:0]
+	for i := range b.fixed {
+		cols = append(cols, namedVec{b.schema.Fields[i].Name, b.fixed[i].finish(b.n)})
 	}
 	for _, d := range b.dyn {
 		if d.col.any() {
-			out.cols[attrColumn(d.key, d.kind)] = d.col.finish(b.n)
+			cols = append(cols, namedVec{d.name, d.col.finish(b.n)})
 		}
 	}
 	if b.restCol.any() {
-		out.cols[restColumn] = b.restCol.finish(b.n)
+		cols = append(cols, namedVec{restColumn, b.restCol.finish(b.n)})
 	}
-	for _, v := range out.cols {
-		out.bytes += vecBytes(v)
-	}
-	return out
+	b.cols = cols
+	var frame []byte
+	frame, b.scratch = encodeBlock(b.n, cols, b.scratch)
+	return frame
 }
 
 func valid(s string) string {

@@ -7,7 +7,7 @@ import (
 	"hinomi/internal/store"
 )
 
-// cache keeps decoded columns of row groups, least recently used out first,
+// cache keeps decoded pages and dictionaries, least recently used out first,
 // within a byte budget.
 type cache struct {
 	mu      sync.Mutex
@@ -18,8 +18,8 @@ type cache struct {
 }
 
 type cacheKey struct {
-	segment       uint64
-	group, column int32
+	segment             uint64
+	group, column, page int32
 }
 
 type cacheEntry struct {

@@ -3,18 +3,16 @@ package columnar
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
-	"unsafe"
 
 	"hinomi/internal/store"
 )
 
-// Representations of a column in a WAL payload (FORMAT.md, "Block").
+// Representations of a column in a block (FORMAT.md, "Block").
 const (
-	repDict   = 1
-	repPlain  = 2
-	repInts   = 3
+	repDict   = 1 // strings; then codes
+	repPlain  = 2 // strings
+	repNarrow = 3 // base, width; then differences from the base
 	repFloats = 4
 	repZero   = 5 // every integer is 0
 
@@ -23,69 +21,104 @@ const (
 
 var errBlock = errors.New("malformed block")
 
-// encodeBlock appends the binary form of b to dst.
-func encodeBlock(dst []byte, b *block) []byte {
-	dst = binary.AppendUvarint(dst, uint64(b.n))
-	dst = binary.AppendUvarint(dst, uint64(len(b.cols)))
-	for name, v := range b.cols {
-		dst = binary.AppendUvarint(dst, uint64(len(name)))
-		dst = append(dst, name...)
-		dst = append(dst, byte(v.Kind))
-		dst = encodeVec(dst, v)
-	}
-	return dst
-}
-
-func encodeVec(dst []byte, v *store.Vec) []byte {
-	rep := byte(repPlain)
+func encodeVec(dst []byte, v *store.Vec) (rep byte, out []byte) {
+	var wide uint64
+	var base int64
 	switch {
 	case v.Codes != nil:
 		rep = repDict
 	case v.Ints != nil:
-		rep = repZero
-		for _, x := range v.Ints {
-			if x != 0 {
-				rep = repInts
-				break
-			}
+		base, wide = spanOf(v.Ints)
+		rep = repNarrow
+		if wide == 0 && base == 0 {
+			rep = repZero
 		}
 	case v.Floats != nil:
 		rep = repFloats
+	default:
+		rep = repPlain
+	}
+	if v.Valid != nil {
+		dst = appendBitmap(dst, v.Valid)
+	}
+	switch rep {
+	case repDict:
+		dst = appendCodes(appendStrings(dst, v.Dict), v.Codes, len(v.Dict))
+	case repPlain:
+		dst = appendStrings(dst, v.Strs)
+	case repNarrow:
+		dst = appendNarrow(dst, v.Ints, base, wide)
+	case repFloats:
+		for _, x := range v.Floats {
+			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(x))
+		}
 	}
 	if v.Valid != nil {
 		rep |= validFlag
 	}
-	dst = append(dst, rep)
-	if v.Valid != nil {
-		dst = appendBitmap(dst, v.Valid)
+	return rep, dst
+}
+
+// spanOf returns the smallest of the integers and how far the largest is from it.
+func spanOf(ints []int64) (base int64, wide uint64) {
+	if len(ints) == 0 {
+		return 0, 0
 	}
-	switch rep &^ validFlag {
-	case repDict:
-		dst = appendStrings(dst, v.Dict)
-		switch {
-		case len(v.Dict) <= 1:
-		case len(v.Dict) <= 1<<8:
-			for _, c := range v.Codes {
-				dst = append(dst, byte(c))
-			}
-		case len(v.Dict) <= 1<<16:
-			for _, c := range v.Codes {
-				dst = binary.LittleEndian.AppendUint16(dst, uint16(c))
-			}
-		default:
-			for _, c := range v.Codes {
-				dst = binary.LittleEndian.AppendUint32(dst, c)
-			}
+	lo, hi := ints[0], ints[0]
+	for _, x := range ints[1:] {
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return lo, uint64(hi) - uint64(lo)
+}
+
+// widthOf is how many bytes a difference of at most wide takes.
+func widthOf(wide uint64) int {
+	switch {
+	case wide == 0:
+		return 0
+	case wide <= math.MaxUint8:
+		return 1
+	case wide <= math.MaxUint16:
+		return 2
+	case wide <= math.MaxUint32:
+		return 4
+	}
+	return 8
+}
+
+func appendNarrow(dst []byte, ints []int64, base int64, wide uint64) []byte {
+	width := widthOf(wide)
+	dst = append(binary.LittleEndian.AppendUint64(dst, uint64(base)), byte(width))
+	for _, x := range ints {
+		d := uint64(x) - uint64(base)
+		switch width {
+		case 1:
+			dst = append(dst, byte(d))
+		case 2:
+			dst = binary.LittleEndian.AppendUint16(dst, uint16(d))
+		case 4:
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(d))
+		case 8:
+			dst = binary.LittleEndian.AppendUint64(dst, d)
 		}
-	case repPlain:
-		dst = appendStrings(dst, v.Strs)
-	case repInts:
-		for _, x := range v.Ints {
-			dst = binary.LittleEndian.AppendUint64(dst, uint64(x))
+	}
+	return dst
+}
+
+func appendCodes(dst []byte, codes []uint32, entries int) []byte {
+	switch {
+	case entries <= 1:
+	case entries <= 1<<8:
+		for _, c := range codes {
+			dst = append(dst, byte(c))
 		}
-	case repFloats:
-		for _, x := range v.Floats {
-			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(x))
+	case entries <= 1<<16:
+		for _, c := range codes {
+			dst = binary.LittleEndian.AppendUint16(dst, uint16(c))
+		}
+	default:
+		for _, c := range codes {
+			dst = binary.LittleEndian.AppendUint32(dst, c)
 		}
 	}
 	return dst
@@ -113,66 +146,7 @@ func appendStrings(dst []byte, list []string) []byte {
 	return dst
 }
 
-// maxBlockRows is more rows than a request can have.
-const maxBlockRows = 1 << 24
-
-// decodeBlock reads a block. Its strings point into data, which must not be
-// changed afterwards. Every length is checked before it is used.
-func decodeBlock(s *Schema, data []byte) (*block, error) {
-	r := reader{data: data}
-	n, ncols := r.uvarint(), r.uvarint()
-	if n > maxBlockRows || ncols > uint64(len(data)) {
-		return nil, errBlock
-	}
-	b := &block{n: int(n), cols: make(map[string]*store.Vec, ncols)}
-	for range ncols {
-		name := r.str(r.uvarint())
-		v := r.vec(int(n))
-		if r.err != nil {
-			return nil, fmt.Errorf("column %q: %w", name, r.err)
-		}
-		b.cols[name] = v
-		b.bytes += vecBytes(v)
-	}
-	if len(r.data) != 0 {
-		return nil, errBlock
-	}
-	return b, b.check(s)
-}
-
-// check verifies what scans rely on: every fixed column is there with its kind,
-// and fills in columns that an older version did not write.
-func (b *block) check(s *Schema) error {
-	// Without times nothing bounds the number of rows that is claimed.
-	if _, ok := b.cols[s.Time]; !ok {
-		return errBlock
-	}
-	for _, f := range s.Fields {
-		v, ok := b.cols[f.Name]
-		if !ok {
-			c := colBuilder{kind: f.Kind}
-			b.cols[f.Name] = c.finish(b.n)
-			continue
-		}
-		if v.Kind != f.Kind || v.Valid != nil {
-			return fmt.Errorf("column %q: %w", f.Name, errBlock)
-		}
-	}
-	ts := b.cols[s.Time].Ints
-	if len(ts) != b.n {
-		return errBlock
-	}
-	for i, t := range ts {
-		if i == 0 || t < b.minTs {
-			b.minTs = t
-		}
-		if i == 0 || t > b.maxTs {
-			b.maxTs = t
-		}
-	}
-	return nil
-}
-
+// reader decodes a block; every length is checked before it is used.
 type reader struct {
 	data []byte
 	err  error
@@ -198,10 +172,7 @@ func (r *reader) take(n uint64) []byte {
 	return out
 }
 
-func (r *reader) str(n uint64) string {
-	b := r.take(n)
-	return unsafe.String(unsafe.SliceData(b), len(b))
-}
+func (r *reader) str(n uint64) string { return bytesString(r.take(n)) }
 
 func (r *reader) strings() []string {
 	n := r.uvarint()
@@ -209,24 +180,26 @@ func (r *reader) strings() []string {
 		r.err = errBlock
 		return nil
 	}
-	lens := make([]uint64, n)
-	for i := range lens {
-		lens[i] = r.uvarint()
+	// The lengths are read twice rather than kept.
+	lens := r.data
+	for range n {
+		r.uvarint()
 	}
 	out := make([]string, n)
-	for i, l := range lens {
+	for i := range out {
+		l, k := binary.Uvarint(lens)
+		if k <= 0 {
+			r.err = errBlock
+			return nil
+		}
+		lens = lens[k:]
 		out[i] = r.str(l)
 	}
 	return out
 }
 
-func (r *reader) vec(n int) *store.Vec {
-	head := r.take(2)
-	if r.err != nil {
-		return nil
-	}
-	v := &store.Vec{Kind: store.Kind(head[0])}
-	rep := head[1]
+func (r *reader) vec(kind store.Kind, rep byte, n int) *store.Vec {
+	v := &store.Vec{Kind: kind}
 	if rep&validFlag != 0 {
 		bits := r.take(uint64(n+7) / 8)
 		if r.err != nil {
@@ -237,8 +210,8 @@ func (r *reader) vec(n int) *store.Vec {
 			v.Valid[i] = bits[i/8]&(1<<(i%8)) != 0
 		}
 	}
-	text := v.Kind == store.KindString || v.Kind == store.KindBytes
-	whole := v.Kind == store.KindInt || v.Kind == store.KindBool
+	text := kind == store.KindString || kind == store.KindBytes
+	whole := kind == store.KindInt || kind == store.KindBool
 	switch rep &^ validFlag {
 	case repDict:
 		v.Dict = r.strings()
@@ -247,13 +220,8 @@ func (r *reader) vec(n int) *store.Vec {
 	case repPlain:
 		v.Strs = r.strings()
 		r.require(text && len(v.Strs) == n)
-	case repInts:
-		if b := r.take(8 * uint64(n)); r.err == nil {
-			v.Ints = make([]int64, n)
-			for i := range v.Ints {
-				v.Ints[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
-			}
-		}
+	case repNarrow:
+		v.Ints = r.narrow(n)
 		r.require(whole)
 	case repZero:
 		v.Ints = make([]int64, n)
@@ -265,7 +233,7 @@ func (r *reader) vec(n int) *store.Vec {
 				v.Floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
 			}
 		}
-		r.require(v.Kind == store.KindFloat)
+		r.require(kind == store.KindFloat)
 	default:
 		r.err = errBlock
 	}
@@ -276,6 +244,38 @@ func (r *reader) require(ok bool) {
 	if !ok && r.err == nil {
 		r.err = errBlock
 	}
+}
+
+func (r *reader) narrow(n int) []int64 {
+	head := r.take(9)
+	if r.err != nil {
+		return nil
+	}
+	base, width := binary.LittleEndian.Uint64(head), int(head[8])
+	if width != 0 && width != 1 && width != 2 && width != 4 && width != 8 {
+		r.err = errBlock
+		return nil
+	}
+	b := r.take(uint64(width) * uint64(n))
+	if r.err != nil {
+		return nil
+	}
+	out := make([]int64, n)
+	for i := range out {
+		d := uint64(0)
+		switch width {
+		case 1:
+			d = uint64(b[i])
+		case 2:
+			d = uint64(binary.LittleEndian.Uint16(b[2*i:]))
+		case 4:
+			d = uint64(binary.LittleEndian.Uint32(b[4*i:]))
+		case 8:
+			d = binary.LittleEndian.Uint64(b[8*i:])
+		}
+		out[i] = int64(base + d)
+	}
+	return out
 }
 
 func (r *reader) codes(n, dict int) []uint32 {

@@ -17,6 +17,33 @@ type colBuilder struct {
 	lookup   map[string]uint32
 	last     string
 	lastCode uint32
+	// wasPlain remembers over reset that a dictionary did not pay, and probes
+	// counts down to when it is tried again.
+	wasPlain bool
+	probes   int
+}
+
+// probeAgain is after how many blocks a column that was plain gets another try
+// with a dictionary.
+const probeAgain = 64
+
+// reset empties the column and keeps its memory. fixedPlain is the schema's word
+// on dictionaries.
+func (c *colBuilder) reset(fixedPlain bool) {
+	clear(c.strs)
+	clear(c.dict)
+	clear(c.lookup)
+	c.valid, c.ints, c.floats = c.valid[:0], c.ints[:0], c.floats[:0]
+	c.strs, c.codes, c.dict = c.strs[:0], c.codes[:0], c.dict[:0]
+	c.last, c.lastCode = "", 0
+	c.plain = fixedPlain
+	if !fixedPlain && c.wasPlain {
+		if c.probes--; c.probes > 0 {
+			c.plain = true
+		} else {
+			c.wasPlain = false
+		}
+	}
 }
 
 func (c *colBuilder) len() int {
@@ -89,11 +116,14 @@ func (c *colBuilder) pushStr(s string) {
 }
 
 func (c *colBuilder) toPlain() {
-	c.strs = make([]string, len(c.codes), 2*len(c.codes))
-	for i, code := range c.codes {
-		c.strs[i] = c.dict[code]
+	c.strs = c.strs[:0]
+	for _, code := range c.codes {
+		c.strs = append(c.strs, c.dict[code])
 	}
-	c.codes, c.dict, c.lookup, c.plain = nil, nil, nil, true
+	clear(c.dict)
+	clear(c.lookup)
+	c.codes, c.dict, c.plain = c.codes[:0], c.dict[:0], true
+	c.wasPlain, c.probes = true, probeAgain
 }
 
 func (c *colBuilder) padNull(n int) {
@@ -137,6 +167,19 @@ func (c *colBuilder) truncate(n int) {
 
 func (c *colBuilder) finish(n int) *store.Vec {
 	c.padNull(n)
-	v := &store.Vec{Kind: c.kind, Valid: c.valid, Ints: c.ints, Floats: c.floats, Strs: c.strs, Codes: c.codes, Dict: c.dict}
+	v := &store.Vec{Kind: c.kind}
+	if c.optional {
+		v.Valid = c.valid
+	}
+	switch {
+	case c.kind == store.KindInt || c.kind == store.KindBool:
+		v.Ints = c.ints
+	case c.kind == store.KindFloat:
+		v.Floats = c.floats
+	case c.plain:
+		v.Strs = c.strs
+	default:
+		v.Codes, v.Dict = c.codes, c.dict
+	}
 	return v
 }

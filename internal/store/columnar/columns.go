@@ -155,12 +155,12 @@ func (t *Table) attrColumns(scope model.Scope, from, to int64) (visible, doubtfu
 		if out == nil {
 			continue
 		}
-		for name := range b.cols {
-			if strings.HasPrefix(name, attrPrefix) {
-				add(out, name)
+		for _, c := range b.cols {
+			if isAttr(c.name) {
+				add(out, strings.Clone(c.name))
 			}
 		}
-		if rest := b.cols[restColumn]; rest != nil {
+		if rest, err := b.column(restColumn); err == nil && rest != nil {
 			keys := map[string]bool{}
 			distinct(rest, b.n, func(object string) { noteKeys(object, keys) })
 			for key := range keys {
@@ -184,47 +184,4 @@ func (t *Table) attrColumns(scope model.Scope, from, to int64) (visible, doubtfu
 		}
 	}
 	return visible, doubtful
-}
-
-// soleProduct returns the product that all rows of the block have.
-func (b *block) soleProduct() (string, bool) {
-	v := b.cols[store.ColProduct]
-	if v == nil || b.n == 0 {
-		return "", false
-	}
-	first := v.Str(0)
-	for i := 1; i < b.n; i++ {
-		if v.Codes != nil && v.Codes[i] == v.Codes[0] {
-			continue
-		}
-		if v.Str(i) != first {
-			return "", false
-		}
-	}
-	return first, true
-}
-
-// soleProduct returns the product that all rows of the segment have. It reads
-// the footer's bounds: ones that were cut to a length differ from each other.
-func (s *segment) soleProduct() (string, bool) {
-	if s.open() != nil {
-		return "", false
-	}
-	info, ok := s.columns[store.ColProduct]
-	if !ok || info.optional {
-		return "", false
-	}
-	product := ""
-	for g := range s.groups {
-		lo, hi, ok := s.chunk(g, info.index).Bounds()
-		if !ok || string(lo.ByteArray()) != string(hi.ByteArray()) {
-			return "", false
-		}
-		if p := string(lo.ByteArray()); g == 0 {
-			product = p
-		} else if p != product {
-			return "", false
-		}
-	}
-	return product, len(s.groups) > 0
 }

@@ -5,26 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"hinomi/internal/store"
 )
 
 const (
-	// compactFanIn is how many segments of one size class a partition collects
-	// before they are merged; every row is rewritten about log4(size) times.
-	compactFanIn = 4
-	// compactBytes bounds the input of a merge as it is in memory, because its
-	// rows are held decoded while they are merged.
-	compactBytes = 96 << 20
+	// mergedFanIn is how many merged segments of one level, still small, are
+	// merged again. Every row is rewritten about 1+log4(rows of a segment / rows
+	// of a merge) times.
+	mergedFanIn = 4
+	// smallRows is up to how many rows a merged segment is small.
+	smallRows = maxSegmentRows / 2
 )
 
-// compact merges one set of small segments of a partition, if there is one.
-func (t *Table) compact() error {
-	t.maintain.Lock()
-	defer t.maintain.Unlock()
+// compact merges sets of small segments of a partition while there are any.
+func (t *Table) compact(now time.Time) error {
+	t.compacting.Lock()
+	defer t.compacting.Unlock()
 	for {
-		inputs := t.pickCompaction()
+		t.mu.RLock()
+		idle := now.Sub(t.appended) >= idleAfter
+		t.mu.RUnlock()
+		inputs := t.pickCompaction(idle)
 		if len(inputs) == 0 {
 			return nil
 		}
@@ -35,19 +38,17 @@ func (t *Table) compact() error {
 		if errors.Is(err, errCorrupt) {
 			continue // Quarantined now; the others are picked without it.
 		}
+		if errors.Is(err, errStopped) {
+			return nil
+		}
 		if err != nil {
 			return err
-		}
-		select {
-		case <-t.stop:
-			return nil
-		default:
 		}
 	}
 }
 
 // pickCompaction returns acquired segments of one partition and level.
-func (t *Table) pickCompaction() []*segment {
+func (t *Table) pickCompaction(idle bool) []*segment {
 	type class struct {
 		partition int64
 		level     int
@@ -56,26 +57,26 @@ func (t *Table) pickCompaction() []*segment {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.segments {
-		if s.Memory < compactBytes/compactFanIn && !s.damaged() {
+		if (s.Level == 0 || s.Rows < smallRows) && !s.damaged() {
 			k := class{t.partition(s.MinTs), s.Level}
 			groups[k] = append(groups[k], s)
 		}
 	}
-	for _, list := range groups {
-		if len(list) < compactFanIn {
-			continue
-		}
+	for k, list := range groups {
 		slices.SortFunc(list, func(a, b *segment) int { return cmp.Compare(a.MinTs, b.MinTs) })
 		var picked []*segment
-		total := int64(0)
+		rows := int64(0)
 		for _, s := range list {
-			if total+s.Memory > compactBytes {
+			if rows += s.Rows; rows > maxSegmentRows && len(picked) > 0 {
+				rows -= s.Rows
 				break
 			}
-			total += s.Memory
 			picked = append(picked, s)
 		}
-		if len(picked) < 2 {
+		switch {
+		case k.level == 0 && (len(list) >= t.opts.MergeAfter || rows >= maxSegmentRows || len(picked) < len(list) || idle && rows >= idleRows):
+		case k.level > 0 && len(list) >= mergedFanIn && len(picked) > 1:
+		default:
 			continue
 		}
 		for _, s := range picked {
@@ -102,8 +103,11 @@ func (s *segment) damaged() bool {
 	return false
 }
 
+// errStopped is when a merge ends early because the table is closed.
+var errStopped = errors.New("the table is closed")
+
 func (t *Table) mergeSegments(inputs []*segment) error {
-	var blocks []*block
+	var parts []part
 	var ids []uint64
 	level := 0
 	for _, s := range inputs {
@@ -113,17 +117,19 @@ func (t *Table) mergeSegments(inputs []*segment) error {
 			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		for g := range s.groups {
-			b, err := s.readBlock(g)
-			if err != nil {
-				t.quarantine(s, g, err)
+			// What is damaged is found before anything is written.
+			if err := s.verifyGroup(g); err != nil {
+				if !transient(err) {
+					t.quarantine(s, g, err)
+				}
 				return err
 			}
-			blocks = append(blocks, b)
+			parts = append(parts, &groupPart{s, g, t.stop})
 		}
 		ids = append(ids, s.ID)
 		level = max(level, s.Level)
 	}
-	metas, err := t.writeSegments(blocks, level+1)
+	metas, err := t.writeSegments(parts, level+1)
 	if err != nil {
 		return err
 	}
@@ -135,26 +141,36 @@ func (t *Table) mergeSegments(inputs []*segment) error {
 	return nil
 }
 
-// readBlock decodes a whole row group without touching the cache.
-func (s *segment) readBlock(group int) (*block, error) {
-	rows := s.groups[group].rows
-	b := &block{n: rows, minTs: s.groups[group].minTs, maxTs: s.groups[group].maxTs, cols: map[string]*store.Vec{}}
-	for name, info := range s.columns {
-		if name != restColumn && s.schema.Index(name) < 0 && !strings.HasPrefix(name, attrPrefix) {
-			continue
-		}
-		if name == restColumn && !s.restFull {
-			continue
-		}
-		if err := s.verify(group, info.index); err != nil {
-			return nil, err
-		}
-		v, err := s.decode(group, info, 0, rows)
-		if err != nil {
-			return nil, fmt.Errorf("%w: row group %d column %q: %w", errCorrupt, group, name, err)
-		}
-		b.cols[name] = v
-		b.bytes += vecBytes(v)
+// groupPart is a row group that is merged. It decodes what is asked for and
+// keeps nothing.
+type groupPart struct {
+	seg   *segment
+	group int
+	stop  chan struct{}
+}
+
+func (p *groupPart) rowCount() int { return p.seg.groups[p.group].rows }
+
+func (p *groupPart) memory() int64 {
+	return p.seg.Memory * int64(p.rowCount()) / max(1, p.seg.Rows)
+}
+
+func (p *groupPart) window(name string, lo, hi int) (*store.Vec, error) {
+	select {
+	case <-p.stop:
+		return nil, errStopped
+	default:
 	}
-	return b, nil
+	v, err := p.seg.load(p.group, name, lo, hi)
+	if errors.Is(err, errCorrupt) {
+		p.seg.damage(p.seg, p.group, err)
+	}
+	return v, err
+}
+
+func (p *groupPart) eachColumn(fn func(name string, kind store.Kind, present int)) {
+	g := &p.seg.file.Groups[p.group]
+	for i, c := range p.seg.file.Columns {
+		fn(c.Name, c.Kind, g.Rows-int(g.Chunks[i].Nulls))
+	}
 }

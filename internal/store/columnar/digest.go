@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"maps"
 	"math"
 	"path"
 	"slices"
@@ -43,7 +42,11 @@ func (t *Table) Digest() (map[string]string, error) {
 }
 
 func (s *segment) digestGroup(sum hash.Hash, group int) error {
-	names := slices.Sorted(maps.Keys(s.columns))
+	var names []string
+	for _, c := range s.file.Columns {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
 	vecs := make([]*store.Vec, len(names))
 	for i, name := range names {
 		v, err := s.column(group, name, 0, s.groups[group].rows)

@@ -5,31 +5,76 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"hinomi/internal/store"
 )
 
-// filter returns the rows, ascending, of the given ascending rows that satisfy
-// p. It may reuse the memory of rows.
-func (u *unit) filter(p store.Pred, rows []uint32) ([]uint32, error) {
-	if len(rows) == 0 || p == nil {
-		return rows, nil
+// node is a compiled predicate. It is made once for a scan and used by all of
+// its workers.
+type node struct {
+	op       nodeOp
+	children []*node // of nodeAnd and nodeOr cheapest first
+	id       int     // of a nodeLeaf, its place in the memos of a row group
+	col      store.ColumnRef
+	test     test
+}
+
+type nodeOp uint8
+
+const (
+	nodeTrue nodeOp = iota
+	nodeAnd
+	nodeOr
+	nodeNot
+	nodeLeaf
+)
+
+// compile turns p into nodes and counts its leaves.
+func compile(p store.Pred, leaves *int) *node {
+	list := func(op nodeOp, ps []store.Pred) *node {
+		n := &node{op: op}
+		for _, child := range cheapFirst(ps) {
+			n.children = append(n.children, compile(child, leaves))
+		}
+		return n
 	}
 	switch p := p.(type) {
-	case store.True:
-		return rows, nil
+	case nil, store.True:
+		return &node{op: nodeTrue}
 	case store.And:
-		for _, child := range cheapFirst(p) {
+		return list(nodeAnd, p)
+	case store.Or:
+		return list(nodeOr, p)
+	case store.Not:
+		return &node{op: nodeNot, children: []*node{compile(p.P, leaves)}}
+	}
+	n := &node{op: nodeLeaf, id: *leaves}
+	n.col, n.test = leafTest(p)
+	*leaves++
+	return n
+}
+
+// filter returns the rows, ascending, of the given ascending rows that satisfy
+// n. It may reuse the memory of rows.
+func (u *unit) filter(n *node, rows []uint32) ([]uint32, error) {
+	if len(rows) == 0 {
+		return rows, nil
+	}
+	switch n.op {
+	case nodeAnd:
+		for _, child := range n.children {
 			var err error
 			if rows, err = u.filter(child, rows); err != nil || len(rows) == 0 {
 				return rows, err
 			}
 		}
-		return rows, nil
-	case store.Or:
+	case nodeOr:
 		rest := rows
 		var hits []uint32
-		for _, child := range cheapFirst(p) {
+		for _, child := range n.children {
 			got, err := u.filter(child, slices.Clone(rest))
 			if err != nil {
 				return nil, err
@@ -41,15 +86,16 @@ func (u *unit) filter(p store.Pred, rows []uint32) ([]uint32, error) {
 		}
 		slices.Sort(hits)
 		return hits, nil
-	case store.Not:
-		got, err := u.filter(p.P, slices.Clone(rows))
+	case nodeNot:
+		got, err := u.filter(n.children[0], slices.Clone(rows))
 		if err != nil {
 			return nil, err
 		}
 		return subtract(rows, got), nil
+	case nodeLeaf:
+		return u.leaf(n, rows)
 	}
-	col, t := leafTest(p)
-	return u.leaf(col, t, rows)
+	return rows, nil
 }
 
 // subtract returns the elements of a, ascending, that are not in b, ascending.
@@ -153,7 +199,15 @@ func leafTest(p store.Pred) (store.ColumnRef, test) {
 	case store.Cmp:
 		return p.Col, cmpTest(p)
 	case store.Match:
-		return p.Col, rendered(p.Re.MatchString)
+		literals := requiredLiterals(p.Re)
+		return p.Col, rendered(func(s string) bool {
+			for _, l := range literals {
+				if !strings.Contains(s, l) {
+					return false
+				}
+			}
+			return p.Re.MatchString(s)
+		})
 	case store.Contains:
 		if p.Fold {
 			sub := lowerASCII(p.Sub)
@@ -229,23 +283,23 @@ func cmpTest(p store.Cmp) test {
 	return no
 }
 
-// A filter asks whether the scan goes on after endedEvery rows, which costs
+// A filter asks whether the scan goes on after endedEvery texts, which costs
 // nothing, and before a long text, where a regular expression takes milliseconds.
 const (
-	endedEvery = 32
+	endedEvery = 64
 	longText   = 64 << 10
 )
 
-// leaf filters rows by one column. Dictionary entries are tested once.
-func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error) {
+// leaf filters rows by one column. Dictionary entries are tested once for all
+// windows of a row group.
+func (u *unit) leaf(n *node, rows []uint32) ([]uint32, error) {
 	var v *store.Vec
 	var err error
-	at := func(i int, row uint32) int { return int(row) }
-	if u.sparse(rows) {
-		v, err = u.rowsVec(col, rows)
-		at = func(i int, _ uint32) int { return i }
+	sparse := u.sparse(rows)
+	if sparse {
+		v, err = u.rowsVec(n.col, rows)
 	} else {
-		v, err = u.vec(col)
+		v, err = u.vec(n.col)
 	}
 	if err != nil {
 		return nil, err
@@ -253,60 +307,125 @@ func (u *unit) leaf(col store.ColumnRef, t test, rows []uint32) ([]uint32, error
 	if v == nil {
 		v = &store.Vec{}
 	}
-	out := rows[:0]
-	var ended error
-	keep := func(match func(pos int) bool) {
-		for i, row := range rows {
-			if i%endedEvery == endedEvery-1 && ended == nil {
+	t := &n.test
+	ended, texts := error(nil), 0
+	// text tests one text, or notes that the scan has ended.
+	text := func(s string) bool {
+		if texts++; texts%endedEvery == 0 || len(s) > longText {
+			if ended == nil {
 				ended = u.ended()
-			}
-			if ended != nil {
-				return
-			}
-			pos := at(i, row)
-			hit := t.null
-			if !v.Null(pos) {
-				hit = match(pos)
-			}
-			if hit {
-				out = append(out, row)
 			}
 		}
+		return ended == nil && t.text(v.Kind, s)
 	}
+	var match func(pos int) bool
 	switch {
 	case v.Codes != nil:
-		const unknown, yes = 0, 2
-		known := make([]byte, len(v.Dict))
-		keep(func(pos int) bool {
-			c := v.Codes[pos]
-			if known[c] == unknown {
-				known[c] = 1
-				if t.text(v.Kind, v.Dict[c]) {
-					known[c] = yes
-				}
-			}
-			return known[c] == yes
-		})
+		return u.codes(n, v, rows, sparse, text, &ended)
 	case v.Strs != nil:
-		keep(func(pos int) bool {
-			s := v.Strs[pos]
-			if len(s) > longText && ended == nil {
-				ended = u.ended()
-			}
-			return ended == nil && t.text(v.Kind, s)
-		})
+		match = func(pos int) bool { return text(v.Strs[pos]) }
 	case v.Kind == store.KindBool && v.Ints != nil:
-		keep(func(pos int) bool { return t.truth(v.Ints[pos] != 0) })
+		match = func(pos int) bool { return t.truth(v.Ints[pos] != 0) }
 	case v.Ints != nil:
-		keep(func(pos int) bool { return t.whole(v.Ints[pos]) })
+		match = func(pos int) bool { return t.whole(v.Ints[pos]) }
 	case v.Floats != nil:
-		keep(func(pos int) bool { return t.float(v.Floats[pos]) })
+		match = func(pos int) bool { return t.float(v.Floats[pos]) }
 	case v.Mixed != nil:
-		keep(func(pos int) bool { return t.value(v.Mixed[pos]) })
+		match = func(pos int) bool {
+			if s := v.Mixed[pos]; s.Kind == store.KindString || s.Kind == store.KindBytes {
+				return text(s.Str)
+			}
+			return t.value(v.Mixed[pos])
+		}
 	default:
-		keep(func(int) bool { return false })
+		match = func(int) bool { return false }
 	}
-	return out, ended
+	out := rows[:0]
+	for i, row := range rows {
+		pos := int(row)
+		if sparse {
+			pos = i
+		}
+		hit := t.null
+		if !v.Null(pos) {
+			hit = match(pos)
+		}
+		if hit {
+			out = append(out, row)
+		}
+		if ended != nil {
+			return nil, ended
+		}
+	}
+	return out, nil
+}
+
+// What a leaf knows of a dictionary entry.
+const (
+	unknown = iota
+	no
+	yes
+)
+
+// codes filters by a dictionary coded column.
+func (u *unit) codes(n *node, v *store.Vec, rows []uint32, sparse bool, text func(string) bool, ended *error) ([]uint32, error) {
+	known := u.memo.of(n.id, v.Dict)
+	out := rows[:0]
+	for i, row := range rows {
+		pos := int(row)
+		if sparse {
+			pos = i
+		}
+		if v.Valid != nil && !v.Valid[pos] {
+			if n.test.null {
+				out = append(out, row)
+			}
+			continue
+		}
+		c := v.Codes[pos]
+		k := known[c].Load()
+		if k == unknown {
+			k = no
+			if text(v.Dict[c]) {
+				k = yes
+			}
+			if *ended != nil {
+				return nil, *ended
+			}
+			known[c].Store(k)
+		}
+		if k == yes {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// memo remembers, for the windows of one row group, which dictionary entries
+// satisfy which leaves. It may be used by several workers.
+type memo struct {
+	mu    sync.Mutex
+	known []memoLeaf
+}
+
+type memoLeaf struct {
+	dict  []string
+	known []atomic.Uint32
+}
+
+// of returns the memo of a leaf for a dictionary, a fresh one when it is not the
+// dictionary of before.
+func (m *memo) of(leaf int, dict []string) []atomic.Uint32 {
+	if m == nil {
+		return make([]atomic.Uint32, len(dict))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := &m.known[leaf]
+	if len(l.dict) != len(dict) || unsafe.SliceData(l.dict) != unsafe.SliceData(dict) {
+		*l = memoLeaf{dict, make([]atomic.Uint32, len(dict))}
+	}
+	return l.known
 }
 
 func lowerASCII(s string) string {

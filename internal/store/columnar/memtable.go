@@ -25,7 +25,7 @@ func newMemtable(now time.Time) *memtable { return &memtable{since: now} }
 
 func (m *memtable) add(s *Schema, b *block) {
 	m.blocks = append(m.blocks, b)
-	m.bytes += b.bytes
+	m.bytes += b.bytes()
 	m.rows += b.n
 	m.coalesce(s)
 }
@@ -42,11 +42,14 @@ func (m *memtable) coalesce(s *Schema) {
 		return
 	}
 	from := len(m.blocks) - run
-	merged := mergeBlocks(s, m.blocks[from:])
-	for _, b := range m.blocks[from:] {
-		m.bytes -= b.bytes
+	merged, err := mergeBlocks(s, m.blocks[from:])
+	if err != nil {
+		return // They stay as they are; whoever reads them reports it.
 	}
-	m.bytes += merged.bytes
+	for _, b := range m.blocks[from:] {
+		m.bytes -= b.bytes()
+	}
+	m.bytes += merged.bytes()
 	kept := make([]*block, from, from+16)
 	copy(kept, m.blocks)
 	m.blocks = append(kept, merged)

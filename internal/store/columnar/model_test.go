@@ -221,7 +221,7 @@ func TestModel(t *testing.T) {
 					}
 				case step < 85:
 					steps = append(steps, "compact")
-					if err := m.tab.compact(); err != nil {
+					if err := m.tab.compact(testNow); err != nil {
 						t.Fatal(err)
 					}
 				case step < 90:
@@ -279,7 +279,7 @@ func TestManyAppendersAtOnce(t *testing.T) {
 	}
 	go background(tab.Flush)
 	go background(func() error {
-		if err := tab.compact(); err != nil {
+		if err := tab.compact(testNow); err != nil {
 			return err
 		}
 		seen := map[string]bool{}

@@ -1,170 +1,194 @@
 package columnar
 
 import (
-	"fmt"
-	"sort"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
-// prune narrows the rows [lo, hi) of a row group to those that can satisfy p,
-// using only the footer, page indexes and filters. lo == hi means none can.
-func (s *segment) prune(group int, p store.Pred, lo, hi int) (int, int, error) {
-	switch p := p.(type) {
-	case store.And:
-		for _, child := range p {
-			var err error
-			if lo, hi, err = s.prune(group, child, lo, hi); err != nil || lo >= hi {
-				return lo, lo, err
-			}
-		}
-	case store.Or:
-		if len(p) == 0 {
-			return lo, lo, nil
-		}
-		from, to := hi, lo
-		for _, child := range p {
-			a, b, err := s.prune(group, child, lo, hi)
-			if err != nil {
-				return lo, lo, err
-			}
-			if a < b {
-				from, to = min(from, a), max(to, b)
-			}
-		}
-		if from >= to {
-			return lo, lo, nil
-		}
-		return from, to, nil
-	case store.Cmp:
-		return s.pruneCmp(group, p, lo, hi)
-	case store.In:
-		return s.pruneIn(group, p, lo, hi)
-	case store.Exists:
-		if p.Col.Scope == store.Attr && !s.hasAttr(p.Col.Name) {
-			return lo, lo, nil
-		}
-	}
-	return lo, hi, nil
+// pruner finds the granules of one row group in which p can be satisfied, with
+// the page directory, the text index and dictionaries, but without any row.
+type pruner struct {
+	seg   *segment
+	group int
+	all   uint64
 }
 
-// maxPrunedTexts is how many texts are looked up in the filters of every row
+func (s *segment) prune(group int, p store.Pred) (uint64, error) {
+	rows := s.groups[group].rows
+	pr := &pruner{s, group, allGranules((rows + granuleRows - 1) / granuleRows)}
+	return pr.find(p)
+}
+
+func (pr *pruner) find(p store.Pred) (uint64, error) {
+	switch p := p.(type) {
+	case store.And:
+		found := pr.all
+		for _, child := range p {
+			got, err := pr.find(child)
+			if err != nil {
+				return 0, err
+			}
+			if found &= got; found == 0 {
+				return 0, nil
+			}
+		}
+		return found, nil
+	case store.Or:
+		found := uint64(0)
+		for _, child := range p {
+			got, err := pr.find(child)
+			if err != nil {
+				return 0, err
+			}
+			if found |= got; found == pr.all {
+				break
+			}
+		}
+		return found, nil
+	case store.Not:
+		return pr.not(p.P)
+	case store.Cmp:
+		return pr.compare(p)
+	case store.In:
+		return pr.in(p)
+	case store.TextEq:
+		return pr.textEq(p)
+	case store.Contains:
+		return pr.contains(p.Col, p.Sub)
+	case store.Match:
+		return pr.match(p)
+	case store.Exists:
+		if p.Col.Scope == store.Attr && !pr.hasAttr(p.Col.Name) {
+			return 0, nil
+		}
+	}
+	return pr.all, nil
+}
+
+// not narrows only where every row has one value.
+func (pr *pruner) not(p store.Pred) (uint64, error) {
+	eq, ok := p.(store.TextEq)
+	if !ok || eq.Col.Scope != store.Intrinsic {
+		return pr.all, nil
+	}
+	if c := pr.chunk(eq.Col.Name); c != nil && c.Dict != nil && c.Bounded && c.Nulls == 0 && c.MinStr == c.MaxStr && c.MinStr == eq.Text {
+		return 0, nil
+	}
+	return pr.all, nil
+}
+
+func (pr *pruner) chunk(name string) *parquetio.Chunk {
+	if i := pr.seg.file.Column(name); i >= 0 {
+		return &pr.seg.file.Groups[pr.group].Chunks[i]
+	}
+	return nil
+}
+
+// maxPrunedTexts is how many texts are looked up in the index of every row
 // group. With more of them hardly a group is without one.
 const maxPrunedTexts = 256
 
-func (s *segment) pruneIn(group int, p store.In, lo, hi int) (int, int, error) {
-	field := s.schema.Index(p.Col.Name)
+func (pr *pruner) in(p store.In) (uint64, error) {
+	field := pr.seg.schema.Index(p.Col.Name)
 	if p.Col.Scope != store.Intrinsic || field < 0 || len(p.Texts) > maxPrunedTexts {
-		return lo, hi, nil
+		return pr.all, nil
 	}
-	or := make(store.Or, len(p.Texts))
-	for i, text := range p.Texts {
-		or[i] = store.Cmp{Col: p.Col, Op: store.Eq, Val: store.Value{Kind: s.schema.Fields[field].Kind, Str: text}}
+	found := uint64(0)
+	for _, text := range p.Texts {
+		got, err := pr.compare(store.Cmp{Col: p.Col, Op: store.Eq, Val: store.Value{Kind: pr.seg.schema.Fields[field].Kind, Str: text}})
+		if err != nil {
+			return 0, err
+		}
+		found |= got
 	}
-	return s.prune(group, or, lo, hi)
+	return found, nil
 }
 
 // hasAttr tells whether any row can have the attribute.
-func (s *segment) hasAttr(key string) bool {
-	if s.restFull {
+func (pr *pruner) hasAttr(key string) bool {
+	if pr.seg.groups[pr.group].restFull {
 		return true
 	}
 	for kind := range kindSuffix {
-		if name := attrColumn(key, kind); name != "" {
-			if _, ok := s.columns[name]; ok {
-				return true
-			}
+		if pr.present(key, kind) {
+			return true
 		}
 	}
 	return false
 }
 
-func (s *segment) pruneCmp(group int, p store.Cmp, lo, hi int) (int, int, error) {
-	if p.Col.Scope == store.Attr {
-		if !s.hasAttr(p.Col.Name) {
-			return lo, lo, nil
-		}
-		return lo, hi, nil
-	}
-	if p.Col.Scope != store.Intrinsic || p.Op == store.Ne {
-		return lo, hi, nil
-	}
-	info, ok := s.columns[p.Col.Name]
-	field := s.schema.Index(p.Col.Name)
-	if !ok || field < 0 || info.kind != p.Val.Kind || info.kind == store.KindBool || info.kind == store.KindFloat {
-		return lo, hi, nil
-	}
-	chunk := s.chunk(group, info.index)
-	val := parquet.ByteArrayValue([]byte(p.Val.Str))
-	if info.kind == store.KindInt {
-		val = parquet.Int64Value(p.Val.Int)
-	}
-	if p.Op == store.Eq && s.schema.Fields[field].Bloom {
-		if f := chunk.BloomFilter(); f != nil {
-			ok, err := f.Check(val)
-			if err != nil {
-				return lo, lo, err
-			}
-			if !ok {
-				return lo, lo, nil
-			}
-		}
-	}
-	return s.prunePages(chunk, p, lo, hi)
-}
-
-// prunePages drops leading and trailing pages whose bounds exclude p.
-func (s *segment) prunePages(chunk *parquet.FileColumnChunk, p store.Cmp, lo, hi int) (int, int, error) {
-	index, err := chunk.ColumnIndex()
-	if err != nil || index == nil {
-		return lo, hi, nil //nolint:nilerr // Without an index nothing is pruned.
-	}
-	offsets, err := chunk.OffsetIndex()
-	if err != nil || offsets == nil {
-		return lo, hi, nil //nolint:nilerr // As above.
-	}
-	n := index.NumPages()
-	first := func(page int) int {
-		if page >= n {
-			return hi
-		}
-		return int(offsets.FirstRowIndex(page))
-	}
-	a, b := 0, n
-	for a < b && !pageMayMatch(index, a, p) {
-		a++
-	}
-	for b > a && !pageMayMatch(index, b-1, p) {
-		b--
-	}
-	if a == b {
-		return lo, lo, nil
-	}
-	from, to := max(lo, first(a)), hi
-	if b < n {
-		to = min(hi, first(b))
-	}
-	if from >= to {
-		return lo, lo, nil
-	}
-	return from, to, nil
-}
-
-func pageMayMatch(index parquet.ColumnIndex, page int, p store.Cmp) bool {
-	if index.NullPage(page) {
+// present tells whether a row has the attribute with this kind, in its column.
+func (pr *pruner) present(key string, kind store.Kind) bool {
+	name := attrColumn(key, kind)
+	if name == "" {
 		return false
 	}
-	lo, hi := index.MinValue(page), index.MaxValue(page)
-	var below, above int // compare value with min and max
+	c := pr.chunk(name)
+	return c != nil && c.Nulls < int64(pr.seg.groups[pr.group].rows)
+}
+
+func (pr *pruner) compare(p store.Cmp) (uint64, error) {
+	if p.Col.Scope == store.Attr {
+		if !pr.hasAttr(p.Col.Name) {
+			return 0, nil
+		}
+		if p.Op == store.Eq && p.Val.Kind == store.KindString {
+			return pr.attrValue(p.Col.Name, p.Val.Str)
+		}
+		return pr.all, nil
+	}
+	if p.Col.Scope != store.Intrinsic || p.Op == store.Ne {
+		return pr.all, nil
+	}
+	col := pr.seg.file.Column(p.Col.Name)
+	if col < 0 || pr.seg.file.Columns[col].Kind != p.Val.Kind {
+		return pr.all, nil
+	}
+	found := pr.pages(col, p)
+	if found == 0 || p.Op != store.Eq || p.Val.Kind != store.KindString && p.Val.Kind != store.KindBytes {
+		return found, nil
+	}
+	return pr.value(found, col, p.Val.Str)
+}
+
+// pages returns the granules of pages whose bounds allow p.
+func (pr *pruner) pages(col int, p store.Cmp) uint64 {
+	column := &pr.seg.file.Columns[col]
+	c := &pr.seg.file.Groups[pr.group].Chunks[col]
+	text := column.Kind == store.KindString || column.Kind == store.KindBytes
+	if column.Kind == store.KindInt || text {
+		if c.Bounded && !boundsAllow(p, c.MinInt, c.MaxInt, c.MinStr, c.MaxStr) {
+			return 0
+		}
+	}
+	if !column.Delta && !column.Bounds {
+		return pr.all
+	}
+	found := uint64(0)
+	for i := range c.Pages {
+		pg := &c.Pages[i]
+		if pg.Rows > 0 && boundsAllow(p, pg.MinInt, pg.MaxInt, pg.MinStr, pg.MaxStr) {
+			found |= granulesOf(int(pg.First), int(pg.First+pg.Rows))
+		}
+	}
+	return found
+}
+
+// granulesOf is the set of granules that hold the rows [lo, hi).
+func granulesOf(lo, hi int) uint64 {
+	return allGranules((hi+granuleRows-1)/granuleRows) &^ (1<<(lo/granuleRows) - 1)
+}
+
+func boundsAllow(p store.Cmp, minInt, maxInt int64, minStr, maxStr string) bool {
+	var below, above int // compare the value with the bounds
 	if p.Val.Kind == store.KindInt {
-		below, above = compareInt(p.Val.Int, lo.Int64()), compareInt(p.Val.Int, hi.Int64())
+		below, above = compareInt(p.Val.Int, minInt), compareInt(p.Val.Int, maxInt)
 	} else {
-		// Text bounds are cut to a length: the max is rounded up by the writer.
-		below = strings.Compare(p.Val.Str, bytesString(lo.ByteArray()))
-		above = strings.Compare(p.Val.Str, bytesString(hi.ByteArray()))
+		below, above = strings.Compare(p.Val.Str, minStr), strings.Compare(p.Val.Str, maxStr)
 	}
 	switch p.Op {
 	case store.Eq:
@@ -181,6 +205,121 @@ func pageMayMatch(index parquet.ColumnIndex, page int, p store.Cmp) bool {
 	return true
 }
 
+// value narrows found to granules that may have the text in a column.
+func (pr *pruner) value(found uint64, col int, text string) (uint64, error) {
+	column := &pr.seg.file.Columns[col]
+	if x := pr.seg.groups[pr.group].index; x != nil && x.covers(column.Name) {
+		if f := pr.seg.schema.Index(column.Name); f < 0 || !pr.seg.schema.Fields[f].Words {
+			got, err := x.find(valueKey(text, column.Kind))
+			return found & got, err
+		}
+		return pr.clauses(found, clausesOf(text))
+	}
+	c := &pr.seg.file.Groups[pr.group].Chunks[col]
+	if c.Dict == nil || len(c.Frames) > 1 {
+		return found, nil
+	}
+	dict, err := pr.seg.dictionary(pr.group, col)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range dict {
+		if s == text {
+			return found, nil
+		}
+	}
+	return 0, nil
+}
+
+// attrValue is about an attribute that renders as text in some row.
+func (pr *pruner) attrValue(key, text string) (uint64, error) {
+	if pr.seg.groups[pr.group].restFull {
+		return pr.all, nil
+	}
+	for kind := range kindSuffix {
+		if kind != store.KindString && pr.present(key, kind) {
+			return pr.all, nil
+		}
+	}
+	name := attrColumn(key, store.KindString)
+	if name == "" {
+		return pr.all, nil
+	}
+	col := pr.seg.file.Column(name)
+	if col < 0 {
+		return 0, nil
+	}
+	return pr.value(pr.all, col, text)
+}
+
+func (pr *pruner) textEq(p store.TextEq) (uint64, error) {
+	if p.Text == "" {
+		return pr.all, nil
+	}
+	if p.Col.Scope == store.Attr {
+		return pr.attrValue(p.Col.Name, p.Text)
+	}
+	if p.Col.Scope != store.Intrinsic {
+		return pr.all, nil
+	}
+	col := pr.seg.file.Column(p.Col.Name)
+	if col < 0 || pr.seg.file.Columns[col].Kind != store.KindString && pr.seg.file.Columns[col].Kind != store.KindBytes {
+		return pr.all, nil
+	}
+	return pr.compare(store.Cmp{Col: p.Col, Op: store.Eq, Val: store.Value{Kind: pr.seg.file.Columns[col].Kind, Str: p.Text}})
+}
+
+// contains narrows by the words that a text must have.
+func (pr *pruner) contains(ref store.ColumnRef, sub string) (uint64, error) {
+	if ref.Scope != store.Intrinsic {
+		return pr.all, nil
+	}
+	f := pr.seg.schema.Index(ref.Name)
+	x := pr.seg.groups[pr.group].index
+	if f < 0 || !pr.seg.schema.Fields[f].Words || x == nil || !x.covers(ref.Name) {
+		return pr.all, nil
+	}
+	return pr.clauses(pr.all, clausesOf(sub))
+}
+
+func (pr *pruner) clauses(found uint64, clauses []clause) (uint64, error) {
+	x := pr.seg.groups[pr.group].index
+	for _, c := range clauses {
+		any := uint64(0)
+		for _, keys := range c {
+			all := found
+			for _, k := range keys {
+				got, err := x.find(k)
+				if err != nil {
+					return 0, err
+				}
+				if all &= got; all == 0 {
+					break
+				}
+			}
+			any |= all
+		}
+		if found &= any; found == 0 {
+			return 0, nil
+		}
+	}
+	return found, nil
+}
+
+func (pr *pruner) match(p store.Match) (uint64, error) {
+	found := pr.all
+	for _, literal := range requiredLiterals(p.Re) {
+		got, err := pr.contains(p.Col, literal)
+		if err != nil {
+			return 0, err
+		}
+		if found &= got; found == 0 {
+			return 0, nil
+		}
+	}
+	return found, nil
+}
+
 func compareInt(a, b int64) int {
 	switch {
 	case a < b:
@@ -191,7 +330,7 @@ func compareInt(a, b int64) int {
 	return 0
 }
 
-// groupSource reads a window of one row group.
+// groupSource reads the rows [lo, hi) of one row group.
 type groupSource struct {
 	seg    *segment
 	group  int
@@ -199,67 +338,65 @@ type groupSource struct {
 }
 
 func (g *groupSource) column(name string) (*store.Vec, error) {
-	if !g.seg.wanted(name) {
+	if !g.seg.wanted(g.group, name) {
 		return nil, nil
 	}
 	return g.seg.column(g.group, name, g.lo, g.hi)
 }
 
-func (s *segment) wanted(name string) bool {
-	_, ok := s.columns[name]
-	return ok && (name != restColumn || s.restFull)
-}
-
 // rows decodes only the pages that hold the wanted rows.
 func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
-	s := g.seg
-	if !s.wanted(name) {
+	if !g.seg.wanted(g.group, name) {
 		return nil, nil
 	}
-	info := s.columns[name]
-	whole := s.cache.get(cacheKey{s.ID, int32(g.group), int32(info.index)})
-	chunk := s.chunk(g.group, info.index)
-	offsets, err := chunk.OffsetIndex()
-	if whole != nil || err != nil || offsets == nil || offsets.NumPages() <= 1 {
+	col := g.seg.file.Column(name)
+	if col < 0 || len(rows) == 0 {
+		return g.seg.absent(name, len(rows)), nil
+	}
+	c := &g.seg.file.Groups[g.group].Chunks[col]
+	from, to := c.PagesOf(g.lo, g.hi)
+	texts := to-from > 1 || len(c.Frames) > 1 && len(rows)*8 < g.hi-g.lo
+	if !texts || c.Pages[from].Enc == format.RLEDictionary && len(c.Frames) <= 1 {
 		full, err := g.column(name)
-		if err != nil {
+		if err != nil || full == nil {
 			return nil, err
 		}
 		v := gather(full, rows)
 		return &v, nil
 	}
-	if err := s.verify(g.group, info.index); err != nil {
-		return nil, err
-	}
-	c := colBuilder{kind: info.kind, optional: info.optional}
-	total := s.groups[g.group].rows
+	info := &g.seg.file.Columns[col]
+	out := colBuilder{kind: info.Kind, optional: info.Optional, plain: true}
 	for i := 0; i < len(rows); {
 		row := int(rows[i]) + g.lo
-		page := sort.Search(offsets.NumPages(), func(p int) bool { return int(offsets.FirstRowIndex(p)) > row }) - 1
-		first, next := int(offsets.FirstRowIndex(page)), total
-		if page+1 < offsets.NumPages() {
-			next = int(offsets.FirstRowIndex(page + 1))
+		a, _ := c.PagesOf(row, row+1)
+		lo, hi := int(c.Pages[a].First), int(c.Pages[a].First+c.Pages[a].Rows)
+		if c.Dict != nil {
+			// Only the frames of the wanted rows.
+			lo, hi = row, row+1
+			for j := i; j < len(rows) && int(rows[j])+g.lo-row < granuleRows; j++ {
+				hi = int(rows[j]) + g.lo + 1
+			}
 		}
-		v, err := s.decode(g.group, info, first, next)
+		v, err := g.seg.column(g.group, name, lo, hi)
 		if err != nil {
-			return nil, fmt.Errorf("%w: row group %d column %q: %w", errCorrupt, g.group, name, err)
+			return nil, err
 		}
-		for ; i < len(rows) && int(rows[i])+g.lo < next; i++ {
-			pos := int(rows[i]) + g.lo - first
+		for ; i < len(rows) && int(rows[i])+g.lo < hi; i++ {
+			pos := int(rows[i]) + g.lo - lo
 			if v.Null(pos) {
 				continue
 			}
-			switch info.kind {
+			switch info.Kind {
 			case store.KindInt, store.KindBool:
-				c.addInt(i, v.Ints[pos])
+				out.addInt(i, v.Ints[pos])
 			case store.KindFloat:
-				c.addFloat(i, v.Floats[pos])
+				out.addFloat(i, v.Floats[pos])
 			default:
-				c.addStr(i, v.Str(pos))
+				out.addStr(i, v.Str(pos))
 			}
 		}
 	}
-	return c.finish(len(rows)), nil
+	return out.finish(len(rows)), nil
 }
 
 func (g *groupSource) attrColumns() []string { return g.seg.Attrs }
@@ -267,12 +404,12 @@ func (g *groupSource) attrColumns() []string { return g.seg.Attrs }
 // blockSource reads a memtable block.
 type blockSource struct{ b *block }
 
-func (s blockSource) column(name string) (*store.Vec, error) { return s.b.cols[name], nil }
+func (s blockSource) column(name string) (*store.Vec, error) { return s.b.column(name) }
 
 func (s blockSource) rows(name string, rows []uint32) (*store.Vec, error) {
-	v := s.b.cols[name]
-	if v == nil {
-		return nil, nil
+	v, err := s.b.column(name)
+	if err != nil || v == nil {
+		return nil, err
 	}
 	out := gather(v, rows)
 	return &out, nil
@@ -280,9 +417,9 @@ func (s blockSource) rows(name string, rows []uint32) (*store.Vec, error) {
 
 func (s blockSource) attrColumns() []string {
 	var names []string
-	for name := range s.b.cols {
-		if strings.HasPrefix(name, attrPrefix) {
-			names = append(names, name)
+	for i := range s.b.cols {
+		if isAttr(s.b.cols[i].name) {
+			names = append(names, s.b.cols[i].name)
 		}
 	}
 	return names

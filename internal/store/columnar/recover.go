@@ -111,7 +111,7 @@ func (t *Table) recover() error {
 }
 
 func (t *Table) newSegment(m segmentMeta) *segment {
-	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: t.cache,
+	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: t.cache, packer: t.packer,
 		path:   t.fs.PathJoin(t.opts.Dir, m.File),
 		damage: t.quarantine}
 	s.acquire()
@@ -187,7 +187,10 @@ func (t *Table) replay(st *manifestState) error {
 		}
 		file := t.fs.PathJoin(dir, walName(num))
 		damage, err := readWAL(t.fs, file, func(payload []byte) error {
-			b, err := decodeBlock(t.schema, payload)
+			b, err := parseBlock(t.schema, payload)
+			if err == nil {
+				err = b.check()
+			}
 			if err != nil {
 				return err
 			}

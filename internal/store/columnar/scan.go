@@ -11,14 +11,27 @@ import (
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
-// candidate is a unit before anything of it was read.
+// candidate is what a worker takes: a block of the memtable or rows of a row
+// group. Nothing of it was read yet.
 type candidate struct {
 	minTs, maxTs int64
 	block        *block
-	seg          *segment
-	group        int
+	group        *groupScan
+	lo, hi       int // rows of the row group
+}
+
+// groupScan is what the windows of one row group share in a scan.
+type groupScan struct {
+	seg   *segment
+	group int
+	memo  memo
+
+	once     sync.Once
+	granules uint64 // in which rows may match
+	err      error
 }
 
 // Scan implements store.Scanner. Units are read by one worker per core; fn is
@@ -26,6 +39,7 @@ type candidate struct {
 func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanRequest, fn func(*store.Batch) error) (store.ScanStats, error) {
 	start := t.opts.Now()
 	s := &scan{table: t, req: req, fn: fn, where: scoped(scope, req.Where)}
+	s.filter = compile(s.where, &s.leaves)
 	if scope.Empty() || req.From >= req.To {
 		return store.ScanStats{}, nil
 	}
@@ -65,7 +79,10 @@ type scan struct {
 	table *Table
 	req   store.ScanRequest
 	where store.Pred
-	fn    func(*store.Batch) error
+	// filter is where, compiled, with so many leaves.
+	filter *node
+	leaves int
+	fn     func(*store.Batch) error
 
 	mu    sync.Mutex // guards stats and calls of fn
 	stats store.ScanStats
@@ -91,10 +108,24 @@ func (s *scan) candidates(snap *snapshot) []candidate {
 		}
 		for g := range seg.groups {
 			info := &seg.groups[g]
-			if s.overlaps(info.minTs, info.maxTs) {
-				out = append(out, candidate{minTs: info.minTs, maxTs: info.maxTs, seg: seg, group: g})
-			} else {
+			if !s.overlaps(info.minTs, info.maxTs) {
 				s.stats.UnitsPruned++
+				continue
+			}
+			gs := &groupScan{seg: seg, group: g}
+			gs.memo.known = make([]memoLeaf, s.leaves)
+			c := candidate{minTs: info.minTs, maxTs: info.maxTs, group: gs, hi: info.rows}
+			if s.req.Order == store.AnyOrder {
+				out = append(out, c)
+				continue
+			}
+			// In order, windows are taken one by one: they span less time.
+			times := &seg.file.Groups[g].Chunks[seg.file.Column(s.table.schema.Time)]
+			for i := range times.Pages {
+				p := &times.Pages[i]
+				if s.overlaps(p.MinInt, p.MaxInt) {
+					out = append(out, candidate{minTs: p.MinInt, maxTs: p.MaxInt, group: gs, lo: int(p.First), hi: int(p.First + p.Rows)})
+				}
 			}
 		}
 	}
@@ -123,12 +154,13 @@ func (s *scan) run(ctx context.Context, list []candidate) error {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
+			var rows []uint32
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) {
 					return
 				}
-				if err := s.unit(ctx, &list[i]); err != nil {
+				if err := s.take(ctx, &list[i], &rows); err != nil {
 					stop(err)
 					return
 				}
@@ -152,41 +184,119 @@ func (s *scan) skip(c *candidate) bool {
 	return s.req.Skip(c.minTs, c.maxTs)
 }
 
-func (s *scan) unit(ctx context.Context, c *candidate) error {
+// take reads a candidate, window by window. rows is the worker's memory.
+func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
 	if s.skip(c) {
 		s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
 		return nil
 	}
-	u, err := s.open(c)
-	if err == nil && u == nil {
-		s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
-		return nil
+	if c.block != nil {
+		b := c.block
+		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, allRows(rows, b.n), nil)
 	}
-	var batch *store.Batch
-	if err == nil {
-		u.ended = func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return nil
+	g := c.group
+	g.once.Do(func() { g.granules, g.err = s.granules(g) })
+	if g.err != nil {
+		return s.failed(g, g.err)
+	}
+	for lo := c.lo; lo < c.hi; lo += parquetio.WindowRows {
+		hi := min(lo+parquetio.WindowRows, c.hi)
+		set := g.granules & granulesOf(lo, hi)
+		if set == 0 {
+			s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
+			continue
 		}
-		batch, err = s.read(u)
-	}
-	if errors.Is(err, errCorrupt) {
-		// The damaged unit is left out and counted; everything else is right.
-		if c.seg != nil {
-			s.table.quarantine(c.seg, c.group, err)
+		first, last := granuleSpan(set)
+		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
+		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: &groupSource{g.seg, g.group, from, to}, memo: &g.memo}
+		wanted := allRows(rows, u.n)
+		if set != granulesOf(from, to) {
+			wanted = granuleRowsOf(wanted, set, from)
 		}
-		s.count(func(st *store.ScanStats) { st.Quarantined++ })
-		return nil
+		if err := s.unit(ctx, u, wanted, g); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
-	if err != nil {
+	return nil
+}
+
+// allRows fills buf with the first n rows.
+func allRows(buf *[]uint32, n int) []uint32 {
+	if cap(*buf) < n {
+		*buf = make([]uint32, max(n, parquetio.WindowRows))
+	}
+	rows := (*buf)[:n]
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	return rows
+}
+
+// granuleRowsOf keeps the rows, counted from row first of the row group, that lie in set.
+func granuleRowsOf(rows []uint32, set uint64, first int) []uint32 {
+	out := rows[:0]
+	for _, r := range rows {
+		if set>>((int(r)+first)/granuleRows)&1 == 1 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// granules prunes a row group.
+func (s *scan) granules(g *groupScan) (uint64, error) {
+	info := &g.seg.groups[g.group]
+	if info.bad.Load() {
+		return 0, fmt.Errorf("%w: row group %d", errCorrupt, g.group)
+	}
+	where := store.And{}
+	time := store.Col(s.table.schema.Time)
+	if info.minTs < s.req.From {
+		where = append(where, store.Cmp{Col: time, Op: store.Ge, Val: store.Int(s.req.From)})
+	}
+	if info.maxTs >= s.req.To {
+		where = append(where, store.Cmp{Col: time, Op: store.Lt, Val: store.Int(s.req.To)})
+	}
+	if s.where != nil {
+		where = append(where, s.where)
+	}
+	return g.seg.prune(g.group, where)
+}
+
+// failed leaves a damaged row group out, counted; everything else is right.
+func (s *scan) failed(g *groupScan, err error) error {
+	if !errors.Is(err, errCorrupt) {
 		return err
+	}
+	if g != nil {
+		s.table.quarantine(g.seg, g.group, err)
+	}
+	s.count(func(st *store.ScanStats) { st.Quarantined++ })
+	return nil
+}
+
+func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan) error {
+	u.ended = func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	examined := int64(len(rows))
+	batch, err := s.read(u, rows)
+	if err != nil {
+		if errors.Is(err, errBlock) {
+			err = fmt.Errorf("%w: %w", errCorrupt, err)
+		}
+		return s.failed(g, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.UnitsScanned++
-	s.stats.RowsScanned += int64(u.n)
+	s.stats.RowsScanned += examined
 	s.stats.BytesScanned += u.bytes
 	if batch == nil {
 		return s.overBudget()
@@ -218,42 +328,8 @@ func (s *scan) overBudget() error {
 	return nil
 }
 
-// open prunes and returns the unit to read, nil when no row can match.
-func (s *scan) open(c *candidate) (*unit, error) {
-	schema := s.table.schema
-	if c.block != nil {
-		return &unit{schema: schema, n: c.block.n, minTs: c.minTs, maxTs: c.maxTs, source: blockSource{c.block}}, nil
-	}
-	if c.seg.groups[c.group].bad.Load() {
-		return nil, fmt.Errorf("%w: row group %d", errCorrupt, c.group)
-	}
-	lo, hi := 0, c.seg.groups[c.group].rows
-	where := store.And{}
-	if c.minTs < s.req.From {
-		where = append(where, store.Cmp{Col: store.Col(schema.Time), Op: store.Ge, Val: store.Int(s.req.From)})
-	}
-	if c.maxTs >= s.req.To {
-		where = append(where, store.Cmp{Col: store.Col(schema.Time), Op: store.Lt, Val: store.Int(s.req.To)})
-	}
-	if s.where != nil {
-		where = append(where, s.where)
-	}
-	lo, hi, err := c.seg.prune(c.group, where, lo, hi)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	if lo >= hi {
-		return nil, nil
-	}
-	return &unit{schema: schema, n: hi - lo, minTs: c.minTs, maxTs: c.maxTs, source: &groupSource{c.seg, c.group, lo, hi}}, nil
-}
-
 // read filters the unit and gathers the asked-for columns.
-func (s *scan) read(u *unit) (*store.Batch, error) {
-	rows := make([]uint32, u.n)
-	for i := range rows {
-		rows[i] = uint32(i)
-	}
+func (s *scan) read(u *unit, rows []uint32) (*store.Batch, error) {
 	var err error
 	if u.minTs < s.req.From || u.maxTs >= s.req.To {
 		ts, err := u.physical(u.schema.Time)
@@ -268,11 +344,14 @@ func (s *scan) read(u *unit) (*store.Batch, error) {
 		}
 		rows = in
 	}
-	if rows, err = u.filter(s.where, rows); err != nil || len(rows) == 0 {
+	if rows, err = u.filter(s.filter, rows); err != nil || len(rows) == 0 {
 		return nil, err
 	}
 	if rows, err = s.ordered(u, rows); err != nil {
 		return nil, err
+	}
+	if s.req.Limit > 0 && len(rows) > s.req.Limit {
+		rows = rows[:s.req.Limit]
 	}
 	b := &store.Batch{N: len(rows), Cols: make([]store.Vec, len(s.req.Columns))}
 	sorted, back := rows, []int(nil)
@@ -304,12 +383,18 @@ func (s *scan) ordered(u *unit, rows []uint32) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(rows, func(a, b uint32) int {
+	order := func(a, b uint32) int {
 		if s.req.Order == store.NewestFirst {
 			return compareInt(ts.Ints[b], ts.Ints[a])
 		}
 		return compareInt(ts.Ints[a], ts.Ints[b])
-	})
+	}
+	if s.req.Order == store.NewestFirst {
+		slices.Reverse(rows) // Most are in the order of time already.
+	}
+	if !slices.IsSortedFunc(rows, order) {
+		slices.SortStableFunc(rows, order)
+	}
 	return rows, nil
 }
 

@@ -19,8 +19,10 @@ type Field struct {
 	Delta bool
 	// Plain stores strings without a dictionary, for mostly distinct text.
 	Plain bool
-	// Bloom adds a split-block filter for exact lookups.
-	Bloom bool
+	// Words makes the words of a text searchable by index.
+	Words bool
+	// Exact makes whole values searchable by index, for ids.
+	Exact bool
 }
 
 // Schema describes a table. It is fixed for the life of the table: new fields

@@ -1,23 +1,21 @@
 package columnar
 
 import (
-	"encoding/base64"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/parquet-go/parquet-go"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
-var errCorrupt = errors.New("segment is damaged")
+// errCorrupt is when bytes of a segment are not what was written.
+var errCorrupt = parquetio.ErrCorrupt
 
 // segmentMeta is what the manifest knows of a segment, so that pruning and
 // starting need no file.
@@ -46,6 +44,7 @@ type segment struct {
 	fs     vfs.FS
 	path   string
 	cache  *cache
+	packer *packer
 	damage func(*segment, int, error)
 
 	refs    atomic.Int32 // one of the table's list, one per scan
@@ -54,25 +53,17 @@ type segment struct {
 	mu       sync.Mutex
 	opened   bool
 	openErr  error
-	file     vfs.File
-	pf       *parquet.File
+	handle   vfs.File
+	file     *parquetio.File
 	groups   []groupInfo
-	columns  map[string]columnInfo
-	checked  [][]atomic.Bool // by row group and column: checksum verified
-	sums     []uint32
-	restFull bool // some row may have a rest object
-	counted  bool // Rows is not known beforehand
-}
-
-type columnInfo struct {
-	index    int
-	kind     store.Kind
-	optional bool
+	adopting bool // the manifest is rebuilt: nothing is known beforehand
 }
 
 type groupInfo struct {
 	rows         int
 	minTs, maxTs int64
+	restFull     bool // some row may have a rest object
+	index        *textIndex
 	bad          atomic.Bool
 }
 
@@ -85,9 +76,9 @@ func (s *segment) release() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file != nil {
-		_ = s.file.Close()
-		s.file, s.pf = nil, nil
+	if s.handle != nil {
+		_ = s.handle.Close()
+		s.handle, s.file = nil, nil
 	}
 	s.cache.dropSegment(s.ID)
 	if s.removed.Load() {
@@ -103,13 +94,12 @@ func (s *segment) open() error {
 		return s.openErr
 	}
 	err := s.readFooter()
+	if err != nil && s.handle != nil {
+		_ = s.handle.Close()
+		s.handle, s.file = nil, nil
+	}
 	if transient(err) {
-		// The file may be as good as new; the next scan tries again.
-		if s.file != nil {
-			_ = s.file.Close()
-			s.file = nil
-		}
-		return err
+		return err // The file may be as good as new; the next scan tries again.
 	}
 	s.opened, s.openErr = true, err
 	if err != nil {
@@ -126,251 +116,223 @@ func transient(err error) bool {
 
 func (s *segment) readFooter() (err error) {
 	defer func() {
-		// The Parquet reader indexes into what it read; a damaged footer can
-		// make it panic.
+		// A footer whose checksum was not known beforehand may be anything.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: footer: %v", errCorrupt, p)
 		}
 	}()
-	f, err := s.fs.Open(s.path)
-	if err != nil {
+	if s.handle, err = s.fs.Open(s.path); err != nil {
 		return fmt.Errorf("%w: %w", errCorrupt, err)
 	}
-	s.file = f
-	st, err := f.Stat()
+	st, err := s.handle.Stat()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCorrupt, err)
 	}
 	if st.Size() != s.Bytes {
 		return fmt.Errorf("%w: file has %d bytes, should have %d", errCorrupt, st.Size(), s.Bytes)
 	}
-	if err := s.checkFooter(); err != nil {
+	if s.file, err = parquetio.Open(s.handle, s.Bytes, s.FooterCRC, !s.adopting, s.packer.unzstd); err != nil {
 		return err
 	}
-	pf, err := parquet.OpenFile(f, st.Size(), parquet.SkipBloomFilters(false), parquet.PrefetchBloomFilters(false))
-	if err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	if v, _ := pf.Lookup(keyVersion); v != formatVersion {
+	if v := s.file.Metadata[keyVersion]; v != formatVersion {
 		return fmt.Errorf("segment format version %q is not %q: it was written by another version of Hinomi", v, formatVersion)
 	}
-	if err := s.readSchema(pf); err != nil {
-		return err
-	}
-	s.pf = pf
-	return nil
+	return s.readGroups()
 }
 
-func (s *segment) readSchema(pf *parquet.File) error {
-	s.columns = map[string]columnInfo{}
-	for _, f := range pf.Schema().Fields() {
-		leaf, ok := pf.Schema().Lookup(f.Name())
-		if !ok {
-			return fmt.Errorf("%w: column %q is not a leaf", errCorrupt, f.Name())
+func (s *segment) readGroups() error {
+	for i := range s.schema.Fields {
+		f := &s.schema.Fields[i]
+		if c := s.file.Column(f.Name); c >= 0 && (s.file.Columns[c].Kind != f.Kind || s.file.Columns[c].Optional) {
+			return fmt.Errorf("%w: column %q is of another type", errCorrupt, f.Name)
 		}
-		info := columnInfo{index: leaf.ColumnIndex, optional: f.Optional()}
-		if i := s.schema.Index(f.Name()); i >= 0 {
-			info.kind = s.schema.Fields[i].Kind
-		} else if _, kind, ok := parseAttrColumn(f.Name()); ok {
-			info.kind = kind
-		} else {
-			info.kind = store.KindString
-		}
-		s.columns[f.Name()] = info
 	}
-	text, _ := pf.Lookup(keyChunkCRC)
-	sums, err := base64.StdEncoding.DecodeString(text)
-	groups := pf.RowGroups()
-	width := len(s.columns)
-	if err != nil || len(sums) != 4*width*len(groups)+4 {
-		return fmt.Errorf("%w: chunk checksums are missing", errCorrupt)
+	timeCol := s.file.Column(s.schema.Time)
+	if timeCol < 0 {
+		return fmt.Errorf("%w: no column %q", errCorrupt, s.schema.Time)
 	}
-	s.sums = make([]uint32, width*len(groups))
-	for i := range s.sums {
-		s.sums[i] = binary.LittleEndian.Uint32(sums[4*i:])
+	var indexes []textIndexMeta
+	if err := json.Unmarshal([]byte(s.file.Metadata[keyTextIndex]), &indexes); err != nil || len(indexes) != len(s.file.Groups) {
+		return fmt.Errorf("%w: text index of %d of %d row groups", errCorrupt, len(indexes), len(s.file.Groups))
 	}
-	if err := s.checkGaps(pf, binary.LittleEndian.Uint32(sums[len(sums)-4:])); err != nil {
-		return err
-	}
-	timeCol := s.columns[s.schema.Time].index
-	s.groups = make([]groupInfo, len(groups))
-	s.checked = make([][]atomic.Bool, len(groups))
+	rest := s.file.Column(restColumn)
+	s.groups = make([]groupInfo, len(s.file.Groups))
 	rows := int64(0)
-	for i, g := range groups {
-		lo, hi, ok := g.ColumnChunks()[timeCol].(*parquet.FileColumnChunk).Bounds()
-		if !ok {
+	for i := range s.groups {
+		g, info := &s.file.Groups[i], &s.groups[i]
+		bounds := &g.Chunks[timeCol]
+		if !bounds.Bounded {
 			return fmt.Errorf("%w: row group %d has no time bounds", errCorrupt, i)
 		}
-		s.groups[i].rows = int(g.NumRows())
-		s.groups[i].minTs, s.groups[i].maxTs = lo.Int64(), hi.Int64()
-		s.checked[i] = make([]atomic.Bool, width)
-		rows += g.NumRows()
-		if rest, ok := s.columns[restColumn]; ok {
-			chunk := g.ColumnChunks()[rest.index].(*parquet.FileColumnChunk)
-			if chunk.NullCount() != g.NumRows() {
-				s.restFull = true
-			}
+		info.rows, info.minTs, info.maxTs = g.Rows, bounds.MinInt, bounds.MaxInt
+		info.restFull = rest >= 0 && g.Chunks[rest].Nulls < int64(g.Rows)
+		granules := (g.Rows + granuleRows - 1) / granuleRows
+		if granules > maxGranules || g.Rows == 0 {
+			return fmt.Errorf("%w: row group of %d rows", errCorrupt, g.Rows)
 		}
+		if indexes[i].Stripes > 0 {
+			info.index = &textIndex{file: s.file, meta: indexes[i], granules: granules}
+		}
+		rows += int64(g.Rows)
 	}
-	if rows != s.Rows && !s.counted {
+	if rows != s.Rows && !s.adopting {
 		return fmt.Errorf("%w: footer counts %d rows, should be %d", errCorrupt, rows, s.Rows)
 	}
 	return nil
 }
 
-// checkFooter compares the footer with the manifest before it is parsed.
-func (s *segment) checkFooter() error {
-	if s.Bytes < 12 {
-		return fmt.Errorf("%w: file of %d bytes", errCorrupt, s.Bytes)
+// verifyGroup compares the checksums of everything in a row group.
+func (s *segment) verifyGroup(group int) error {
+	if s.groups[group].bad.Load() {
+		return fmt.Errorf("%w: row group %d", errCorrupt, group)
 	}
-	var tail [8]byte
-	if _, err := s.file.ReadAt(tail[:], s.Bytes-8); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	n := int64(binary.LittleEndian.Uint32(tail[:])) + 8
-	if n > s.Bytes {
-		return fmt.Errorf("%w: footer of %d bytes", errCorrupt, n)
-	}
-	sum, err := s.checksum(0, s.Bytes-n, s.Bytes)
-	if err == nil && sum != s.FooterCRC {
-		err = fmt.Errorf("%w: footer checksum mismatch", errCorrupt)
-	}
-	return err
-}
-
-// checkGaps verifies page indexes and filters, which prune row groups: damage
-// there would make answers silently incomplete.
-func (s *segment) checkGaps(pf *parquet.File, want uint32) error {
-	var tail [4]byte
-	if _, err := s.file.ReadAt(tail[:], s.Bytes-8); err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	sum := uint32(0)
-	for _, g := range gapRanges(pf.Metadata(), s.Bytes-8-int64(binary.LittleEndian.Uint32(tail[:]))) {
-		var err error
-		if sum, err = s.checksum(sum, g[0], g[1]); err != nil {
-			return err
+	for i := range s.file.Columns {
+		if err := s.file.Verify(group, i); err != nil {
+			return fmt.Errorf("row group %d column %q: %w", group, s.file.Columns[i].Name, err)
 		}
 	}
-	if sum != want {
-		return fmt.Errorf("%w: index checksum mismatch", errCorrupt)
+	if x := s.groups[group].index; x != nil {
+		return x.verify()
 	}
 	return nil
 }
 
-// checksum continues sum over the bytes [from, to) of the file.
-func (s *segment) checksum(sum uint32, from, to int64) (uint32, error) {
-	buf := make([]byte, min(to-from, 1<<20))
-	for from < to {
-		n := min(int64(len(buf)), to-from)
-		if _, err := s.file.ReadAt(buf[:n], from); err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("%w: %w", errCorrupt, err)
-		}
-		sum = crc32.Update(sum, castagnoli, buf[:n])
-		from += n
-	}
-	return sum, nil
-}
-
-func (s *segment) chunk(group, index int) *parquet.FileColumnChunk {
-	return s.pf.RowGroups()[group].ColumnChunks()[index].(*parquet.FileColumnChunk)
-}
-
-// verify compares the checksum of a column chunk, once per process.
-func (s *segment) verify(group, index int) error {
-	if s.checked[group][index].Load() {
-		return nil
-	}
-	meta := s.pf.Metadata().RowGroups[group].Columns[index].MetaData
-	from, to := chunkRange(&meta)
-	if from < 0 || to < from || to > s.Bytes {
-		return fmt.Errorf("%w: row group %d column %d: chunk bounds", errCorrupt, group, index)
-	}
-	sum, err := s.checksum(0, from, to)
-	if err != nil {
-		return err
-	}
-	if sum != s.sums[group*len(s.columns)+index] {
-		return fmt.Errorf("%w: row group %d column %d: checksum mismatch", errCorrupt, group, index)
-	}
-	s.checked[group][index].Store(true)
-	return nil
-}
-
-// column decodes the rows [lo, hi) of one column. A whole row group's column
-// comes from, and goes to, the cache.
+// column decodes the rows [lo, hi) of one column, page by page through the
+// cache. nil when the segment has no such attribute; a fixed column that an older
+// version did not write is all zero values.
 func (s *segment) column(group int, name string, lo, hi int) (*store.Vec, error) {
-	info, ok := s.columns[name]
-	if !ok {
-		return nil, nil
+	col := s.file.Column(name)
+	if col < 0 {
+		return s.absent(name, hi-lo), nil
 	}
-	whole := lo == 0 && hi == s.groups[group].rows
-	key := cacheKey{s.ID, int32(group), int32(info.index)}
-	if v := s.cache.get(key); v != nil {
-		if whole {
-			return v, nil
-		}
-		return window(v, lo, hi), nil
-	}
-	if err := s.verify(group, info.index); err != nil {
-		return nil, err
-	}
-	v, err := s.decode(group, info, lo, hi)
+	v, err := s.pages(group, col, lo, hi)
 	if err != nil {
-		return nil, fmt.Errorf("%w: row group %d column %q: %w", errCorrupt, group, name, err)
-	}
-	if whole {
-		s.cache.put(key, v)
+		return nil, fmt.Errorf("row group %d column %q: %w", group, name, err)
 	}
 	return v, nil
 }
 
-func (s *segment) decode(group int, info columnInfo, lo, hi int) (v *store.Vec, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			v, err = nil, fmt.Errorf("decode: %v", p)
+func (s *segment) absent(name string, n int) *store.Vec {
+	if i := s.schema.Index(name); i >= 0 {
+		empty := colBuilder{kind: s.schema.Fields[i].Kind}
+		return empty.finish(n)
+	}
+	return nil
+}
+
+func (s *segment) pages(group, col, lo, hi int) (*store.Vec, error) {
+	c := &s.file.Groups[group].Chunks[col]
+	var dict []string
+	if c.Dict != nil {
+		if !s.worthDictionary(c, group, col, hi-lo) {
+			return s.file.ReadTexts(group, col, lo, hi)
 		}
-	}()
-	pages := s.chunk(group, info.index).PagesFrom(s.file)
-	defer pages.Close()
-	if lo > 0 {
-		if err := pages.SeekToRow(int64(lo)); err != nil {
+		var err error
+		if dict, err = s.dictionary(group, col); err != nil {
 			return nil, err
 		}
 	}
-	d := newPageDecoder(info, hi-lo)
-	for d.rows < hi-lo {
-		page, err := pages.ReadPage()
-		if err != nil {
+	from, to := c.PagesOf(lo, hi)
+	if to-from != 1 {
+		// Texts of several pages: what they take together is not worth the cache.
+		return s.file.Read(group, col, lo, hi, dict)
+	}
+	p := &c.Pages[from]
+	first, last := int(p.First), int(p.First+p.Rows)
+	key := cacheKey{s.ID, int32(group), int32(col), int32(from)}
+	v := s.cache.get(key)
+	if v == nil {
+		var err error
+		if v, err = s.file.Read(group, col, first, last, dict); err != nil {
 			return nil, err
 		}
-		if rest := int64(hi - lo - d.rows); page.NumRows() > rest {
-			page = page.Slice(0, rest)
+		s.cache.put(key, v)
+	} else if c.Dict != nil {
+		// The dictionary may have been dropped from the cache meanwhile.
+		v = &store.Vec{Kind: v.Kind, Valid: v.Valid, Codes: v.Codes, Dict: dict}
+	}
+	if first == lo && last == hi {
+		return v, nil
+	}
+	return parquetio.Window(v, lo-first, hi-first), nil
+}
+
+// sparseDictionary is how many entries of a dictionary for each wanted row make
+// it better to decode only the frames of these rows.
+const sparseDictionary = 2
+
+func (s *segment) worthDictionary(c *parquetio.Chunk, group, col, rows int) bool {
+	return len(c.Frames) == 1 || rows*sparseDictionary > int(c.DictLen) || s.cache.get(cacheKey{s.ID, int32(group), int32(col), dictionaryPage}) != nil
+}
+
+// dictionaryPage is the page number under which a dictionary is cached.
+const dictionaryPage = -1
+
+func (s *segment) dictionary(group, col int) ([]string, error) {
+	key := cacheKey{s.ID, int32(group), int32(col), dictionaryPage}
+	if v := s.cache.get(key); v != nil {
+		return v.Dict, nil
+	}
+	dict, err := s.file.Dictionary(group, col)
+	if err != nil {
+		return nil, err
+	}
+	s.cache.put(key, &store.Vec{Dict: dict})
+	return dict, nil
+}
+
+// load is column without the cache, for merges.
+func (s *segment) load(group int, name string, lo, hi int) (*store.Vec, error) {
+	col := s.file.Column(name)
+	if col < 0 {
+		return s.absent(name, hi-lo), nil
+	}
+	c := &s.file.Groups[group].Chunks[col]
+	var dict []string
+	if c.Dict != nil {
+		if len(c.Frames) > 1 && (hi-lo)*sparseDictionary < int(c.DictLen) {
+			return s.file.ReadTexts(group, col, lo, hi)
 		}
-		if err := d.add(page); err != nil {
+		var err error
+		if dict, err = s.file.Dictionary(group, col); err != nil {
 			return nil, err
 		}
 	}
-	return d.finish(), nil
+	return s.file.Read(group, col, lo, hi, dict)
+}
+
+// wanted tells whether a column can hold anything in the row group.
+func (s *segment) wanted(group int, name string) bool {
+	if name == restColumn {
+		return s.groups[group].restFull
+	}
+	return s.file.Column(name) >= 0 || s.schema.Index(name) >= 0
 }
 
 // window is the rows [lo, hi) of v.
-func window(v *store.Vec, lo, hi int) *store.Vec {
-	out := &store.Vec{Kind: v.Kind, Dict: v.Dict}
-	if v.Valid != nil {
-		out.Valid = v.Valid[lo:hi]
+func window(v *store.Vec, lo, hi int) *store.Vec { return parquetio.Window(v, lo, hi) }
+
+// soleProduct returns the product that all rows of the segment have. It reads
+// the directory's exact bounds.
+func (s *segment) soleProduct() (string, bool) {
+	if s.open() != nil {
+		return "", false
 	}
-	switch {
-	case v.Codes != nil:
-		out.Codes = v.Codes[lo:hi]
-	case v.Strs != nil:
-		out.Strs = v.Strs[lo:hi]
-	case v.Ints != nil:
-		out.Ints = v.Ints[lo:hi]
-	case v.Floats != nil:
-		out.Floats = v.Floats[lo:hi]
-	case v.Mixed != nil:
-		out.Mixed = v.Mixed[lo:hi]
+	col := s.file.Column(store.ColProduct)
+	if col < 0 {
+		return "", true
 	}
-	return out
+	product := ""
+	for g := range s.groups {
+		c := &s.file.Groups[g].Chunks[col]
+		if !c.Bounded || c.MinStr != c.MaxStr {
+			return "", false
+		}
+		if g == 0 {
+			product = c.MinStr
+		} else if c.MinStr != product {
+			return "", false
+		}
+	}
+	return product, len(s.groups) > 0
 }

@@ -1,42 +1,41 @@
 package columnar
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/base64"
-	"encoding/binary"
+	"bufio"
+	"encoding/json"
 	"fmt"
-	"hash/crc32"
-	"slices"
+	"math"
+	"path"
 	"strings"
+	"time"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
-	"github.com/parquet-go/parquet-go/format"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"hinomi/internal/store"
 	"hinomi/internal/store/attrs"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 const (
-	// rowGroupRows is the unit of scanning and pruning: large enough that the
-	// cost per column chunk vanishes, small enough that a scan parallelises and
-	// a decoded column stays in cache.
-	rowGroupRows = 64 << 10
-	// pageBytes is the uncompressed size of a page; a sparse read decodes whole
-	// pages.
-	pageBytes = 128 << 10
+	// rowGroupRows is the unit of dictionaries and indexes: large enough that
+	// what repeats is stored once, small enough that one of its columns fits in
+	// memory while it is written.
+	rowGroupRows = 64 * granuleRows
+	// rowGroupBytes bounds the decoded size of a row group of long rows.
+	rowGroupBytes = 160 << 20
+	// maxSegmentRows bounds a file, and with it what one merge rewrites.
+	maxSegmentRows = 8 * rowGroupRows
 	// columnShare is how frequent an attribute must be in a segment (one in
 	// columnShare rows) to get its own column.
 	columnShare = 200
 	// maxSegmentColumns bounds the dynamic columns of a segment.
 	maxSegmentColumns = 200
 
-	formatVersion = "1"
+	formatVersion = "2"
 	keyVersion    = "hinomi.version"
 	keyTable      = "hinomi.table"
-	keyChunkCRC   = "hinomi.chunk_crc32c"
+	keyTextIndex  = "hinomi.text_index"
+	keyRestKeys   = "hinomi.rest_keys"
 )
 
 // segmentColumn is one column to be written.
@@ -47,152 +46,188 @@ type segmentColumn struct {
 	field    *Field // nil for dynamic columns
 }
 
-// encodeSegment writes the referenced rows, in that order, as one Parquet file.
-func encodeSegment(s *Schema, parts []*block, refs []rowRef) (file []byte, found segmentAttrs, err error) {
-	cols, demoted := segmentColumns(s, parts, refs)
-	group := parquet.Group{}
-	var blooms []parquet.BloomFilterColumn
-	for i := range cols {
-		if strings.HasPrefix(cols[i].name, attrPrefix) {
-			found.columns = append(found.columns, cols[i].name)
-		}
-		group[cols[i].name] = parquetNode(&cols[i])
-		if f := cols[i].field; f != nil && f.Bloom {
-			blooms = append(blooms, parquet.SplitBlockFilter(10, f.Name))
-		}
-	}
-	schema := parquet.NewSchema(s.Name, group)
-	var buf bytes.Buffer
-	w := parquet.NewWriter(&buf, schema,
-		parquet.PageBufferSize(pageBytes),
-		parquet.CreatedBy("hinomi", "1", formatVersion),
-		parquet.KeyValueMetadata(keyVersion, formatVersion),
-		parquet.KeyValueMetadata(keyTable, s.Name),
-		parquet.BloomFilters(blooms...),
-		parquet.DataPageStatistics(false),
-		parquet.DictionaryMaxBytes(4<<20),
-	)
-	rest := map[string]bool{}
-	for start := 0; start < len(refs); start += rowGroupRows {
-		end := min(start+rowGroupRows, len(refs))
-		if err := writeRowGroup(s, w, schema, cols, demoted, parts, refs[start:end], rest); err != nil {
-			return nil, found, err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, found, fmt.Errorf("encode segment: %w", err)
-	}
-	file, err = addChunkChecksums(buf.Bytes())
-	found.rest = sortedKeys(rest)
-	return file, found, err
+// segmentWriter writes the referenced rows of parts, in that order, as one file.
+type segmentWriter struct {
+	table   *Table
+	parts   []part
+	cols    []segmentColumn
+	demoted []string // columns whose values go to the rest object
+	dense   bool
+	out     *parquetio.Writer
+	rest    map[string]bool
+	indexes []textIndexMeta
+	memory  int64
 }
 
-// segmentColumns decides which attributes get columns; demoted are those whose
-// values go to the rest object.
-func segmentColumns(s *Schema, parts []*block, refs []rowRef) (cols []segmentColumn, demoted []string) {
-	for i := range s.Fields {
-		f := &s.Fields[i]
-		cols = append(cols, segmentColumn{name: f.Name, kind: f.Kind, field: f})
+// writeSegment writes a durable file that is not yet in the manifest.
+func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, level int) (segmentMeta, error) {
+	refs := make([]rowRef, len(keys))
+	minTs, maxTs := int64(math.MaxInt64), int64(math.MinInt64)
+	for i, k := range keys {
+		refs[i] = k.ref
+		minTs, maxTs = min(minTs, k.ts), max(maxTs, k.ts)
 	}
-	counts := map[string]int{}
-	kinds := map[string]store.Kind{}
-	used := make([]bool, len(parts))
+	t.mu.Lock()
+	id := t.state.nextID
+	t.state.nextID++
+	t.mu.Unlock()
+	day := time.Unix(0, partition*int64(t.opts.Partition)).UTC().Format("2006-01-02T15")
+	m := segmentMeta{
+		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
+		Rows: int64(len(refs)), MinTs: minTs, MaxTs: maxTs, Level: level,
+	}
+	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}}
+	err := t.writeFile(m.File, func(f vfs.File) error {
+		buf := bufio.NewWriterSize(f, 1<<20)
+		if err := w.write(buf, refs, &m); err != nil {
+			return err
+		}
+		return buf.Flush()
+	})
+	return m, err
+}
+
+func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) error {
+	w.chooseColumns(refs)
+	codec := parquetio.Fast
+	if w.dense {
+		codec = parquetio.Dense
+	}
+	schema := w.table.schema
+	columns := make([]parquetio.Column, len(w.cols))
+	for i, c := range w.cols {
+		columns[i] = parquetio.Column{Name: c.name, Kind: c.kind, Optional: c.optional, Bounds: c.name == schema.SortBy}
+		columns[i].Delta = c.field != nil && c.field.Delta
+		if isAttr(c.name) {
+			m.Attrs = append(m.Attrs, c.name)
+		}
+	}
+	w.out = parquetio.NewWriter(buf, schema.Name, columns, codec, w.table.packer.zstd)
+	step := w.groupRows(refs)
+	for start := 0; start < len(refs); start += step {
+		if err := w.rowGroup(refs[start:min(start+step, len(refs))]); err != nil {
+			return fmt.Errorf("encode segment: %w", err)
+		}
+	}
+	m.Rest = sortedKeys(w.rest)
+	index, err := json.Marshal(w.indexes)
+	if err != nil {
+		return err
+	}
+	rest, err := json.Marshal(m.Rest)
+	if err != nil {
+		return err
+	}
+	m.FooterCRC, err = w.out.Close(map[string]string{
+		keyVersion: formatVersion, keyTable: schema.Name, keyTextIndex: string(index), keyRestKeys: string(rest),
+	})
+	m.Bytes, m.Memory = w.out.Written(), w.memory
+	return err
+}
+
+// groupRows is how many rows a row group takes.
+func (w *segmentWriter) groupRows(refs []rowRef) int {
+	rows, bytes := 0, int64(0)
+	for _, p := range w.parts {
+		rows += p.rowCount()
+		bytes += p.memory()
+	}
+	perRow := bytes/int64(max(1, rows)) + 1
+	n := int(min(rowGroupRows, rowGroupBytes/perRow))
+	return max(granuleRows, n/granuleRows*granuleRows)
+}
+
+// chooseColumns decides which attributes get columns.
+func (w *segmentWriter) chooseColumns(refs []rowRef) {
+	used := make([]bool, len(w.parts))
 	for _, r := range refs {
-		used[r.block] = true
+		used[r.part] = true
 	}
-	for i, p := range parts {
-		if !used[i] {
-			continue
-		}
-		for name, v := range p.cols {
-			if !strings.HasPrefix(name, attrPrefix) {
-				continue
-			}
-			kinds[name] = v.Kind
-			for _, ok := range v.Valid {
-				if ok {
-					counts[name]++
-				}
-			}
+	var parts []part
+	for i, p := range w.parts {
+		if used[i] {
+			parts = append(parts, p)
 		}
 	}
-	names := sortedByCount(counts)
+	schema := w.table.schema
+	counts, kinds := map[string]int{}, map[string]store.Kind{}
 	// DuckDB's column names ignore case: of two that differ only in case, the
 	// rarer one goes to the rest.
 	folded := map[string]bool{}
-	for _, c := range cols {
-		folded[strings.ToLower(c.name)] = true
+	rows := 0
+	for _, p := range parts {
+		rows += p.rowCount()
 	}
-	for i, name := range names {
+	for _, c := range columnsOf(schema, parts) {
+		if i := schema.Index(c.name); i >= 0 {
+			w.cols = append(w.cols, segmentColumn{name: c.name, kind: c.kind, field: &schema.Fields[i]})
+			folded[strings.ToLower(c.name)] = true
+		} else if isAttr(c.name) {
+			counts[c.name], kinds[c.name] = c.present, c.kind
+		}
+	}
+	for i, name := range sortedByCount(counts) {
 		fold := strings.ToLower(name)
-		if i >= maxSegmentColumns || counts[name]*columnShare < len(refs) || folded[fold] {
-			demoted = append(demoted, name)
+		if i >= maxSegmentColumns || counts[name]*columnShare < rows || folded[fold] {
+			w.demoted = append(w.demoted, name)
 			continue
 		}
 		folded[fold] = true
-		cols = append(cols, segmentColumn{name: name, kind: kinds[name], optional: true})
+		w.cols = append(w.cols, segmentColumn{name: name, kind: kinds[name], optional: true})
 	}
-	cols = append(cols, segmentColumn{name: restColumn, kind: store.KindString, optional: true})
-	return cols, demoted
+	w.cols = append(w.cols, segmentColumn{name: restColumn, kind: store.KindString, optional: true})
 }
 
-func parquetNode(c *segmentColumn) parquet.Node {
-	var n parquet.Node
-	switch c.kind {
-	case store.KindInt:
-		n = parquet.Int(64)
-		if c.field != nil && c.field.Delta {
-			n = parquet.Encoded(n, &parquet.DeltaBinaryPacked)
-		} else {
-			n = parquet.Encoded(n, &parquet.RLEDictionary)
-		}
-	case store.KindFloat:
-		n = parquet.Leaf(parquet.DoubleType)
-	case store.KindBool:
-		n = parquet.Leaf(parquet.BooleanType)
-	case store.KindBytes:
-		n = parquet.Encoded(parquet.Leaf(parquet.ByteArrayType), &parquet.RLEDictionary)
-	default:
-		n = parquet.String()
-		if c.name == restColumn || c.field != nil && c.field.Plain {
-			n = parquet.Encoded(n, &parquet.Plain)
-		} else {
-			n = parquet.Encoded(n, &parquet.RLEDictionary)
-		}
+func (w *segmentWriter) rowGroup(refs []rowRef) error {
+	var index *textIndexer
+	if w.dense {
+		index = newTextIndexer(len(refs))
 	}
-	n = parquet.Compressed(n, &zstd.Codec{Level: zstd.DefaultLevel})
-	if c.optional {
-		n = parquet.Optional(n)
-	}
-	return n
-}
-
-func writeRowGroup(s *Schema, w *parquet.Writer, schema *parquet.Schema, cols []segmentColumn, demoted []string, parts []*block, refs []rowRef, restKeys map[string]bool) error {
-	writers := w.ColumnWriters()
-	for i := range cols {
-		c := &cols[i]
-		leaf, ok := schema.Lookup(c.name)
-		if !ok {
-			return fmt.Errorf("encode segment: column %q is not in the schema", c.name)
+	for i := range w.cols {
+		c := &w.cols[i]
+		v, err := gatherColumn(w.table.schema, w.parts, refs, c.name, c.kind, w.dense)
+		if err != nil {
+			return err
 		}
-		vec := gatherColumn(s, parts, refs, c.name, c.kind)
 		if c.name == restColumn {
-			vec = restVec(vec, demoted, parts, refs, restKeys)
+			if v, err = w.restVec(v, refs); err != nil {
+				return err
+			}
 		}
-		if err := writeColumn(writers[leaf.ColumnIndex], vec, c.optional, leaf.ColumnIndex, len(refs)); err != nil {
-			return fmt.Errorf("encode segment: column %q: %w", c.name, err)
+		w.memory += int64(len(refs)) * 8
+		if v.Codes == nil {
+			for _, s := range v.Strs {
+				w.memory += int64(len(s)) + 8
+			}
+		}
+		if index != nil {
+			index.column(c, v, len(refs))
+		}
+		if err := w.out.Column(v, len(refs)); err != nil {
+			return err
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("encode segment: %w", err)
+	if index == nil {
+		w.indexes = append(w.indexes, textIndexMeta{})
+		return nil
 	}
-	return nil
+	data, stripes := index.encode()
+	offset, err := w.out.Blob(data)
+	w.indexes = append(w.indexes, textIndexMeta{Offset: offset, Stripes: stripes, Columns: index.columns})
+	return err
 }
 
-// segmentAttrs are the attributes of a segment.
-type segmentAttrs struct {
-	columns []string // names of dynamic columns
-	rest    []string // keys that occur in rest objects, at most maxRestKeys
+// column indexes what queries look up: the words of text, ids, and attributes
+// with so many values that a dictionary does not pay, and does not tell.
+func (x *textIndexer) column(c *segmentColumn, v *store.Vec, rows int) {
+	switch {
+	case c.field != nil && c.field.Words:
+		x.words(c.name, v, rows)
+	case c.field != nil && c.field.Exact:
+		x.values(c.name, v, rows)
+	case isAttr(c.name) && c.kind == store.KindString && v.Codes == nil:
+		x.values(c.name, v, rows)
+	}
 }
 
 // maxRestKeys bounds the keys listed in the manifest: a sender that puts ids
@@ -201,26 +236,33 @@ const maxRestKeys = 16_384
 
 // restVec adds the demoted attributes to the rest objects of their rows; an
 // empty object becomes null. It notes the keys it meets.
-func restVec(rest *store.Vec, demoted []string, parts []*block, refs []rowRef, keys map[string]bool) *store.Vec {
-	strs := make([]string, len(refs))
-	valid := make([]bool, len(refs))
+func (w *segmentWriter) restVec(rest *store.Vec, refs []rowRef) (*store.Vec, error) {
+	demoted := make([]*store.Vec, len(w.demoted))
+	for i, name := range w.demoted {
+		_, kind, _ := parseAttrColumn(name)
+		v, err := gatherColumn(w.table.schema, w.parts, refs, name, kind, false)
+		if err != nil {
+			return nil, err
+		}
+		demoted[i] = v
+	}
+	out := &store.Vec{Kind: store.KindString, Strs: make([]string, len(refs)), Valid: make([]bool, len(refs))}
 	var buf []byte
-	for i, r := range refs {
+	for i := range refs {
 		buf = append(buf[:0], strings.TrimSuffix(rest.Str(i), "}")...)
-		for _, name := range demoted {
-			v := parts[r.block].cols[name]
-			if v == nil || v.Null(int(r.row)) {
+		for j, name := range w.demoted {
+			if demoted[j].Null(i) {
 				continue
 			}
 			key, _, _ := parseAttrColumn(name)
-			buf = appendMember(buf, key, v.Value(int(r.row)))
+			buf = appendMember(buf, key, demoted[j].Value(i))
 		}
 		if len(buf) > 0 {
-			strs[i], valid[i] = string(append(buf, '}')), true
-			noteKeys(strs[i], keys)
+			out.Strs[i], out.Valid[i] = string(append(buf, '}')), true
+			noteKeys(out.Strs[i], w.rest)
 		}
 	}
-	return &store.Vec{Kind: store.KindString, Strs: strs, Valid: valid}
+	return out, nil
 }
 
 func noteKeys(object string, keys map[string]bool) {
@@ -235,123 +277,37 @@ func noteKeys(object string, keys map[string]bool) {
 	})
 }
 
-func writeColumn(w *parquet.ColumnWriter, v *store.Vec, optional bool, column, rows int) error {
-	const step = 4096
-	vals := make([]parquet.Value, 0, step)
-	var dictVals []parquet.Value
-	if v.Codes != nil {
-		dictVals = make([]parquet.Value, len(v.Dict))
-		for i, s := range v.Dict {
-			dictVals[i] = parquet.ByteArrayValue([]byte(s))
-		}
+// writeFile writes a durable file under its name at once.
+func (t *Table) writeFile(file string, write func(vfs.File) error) error {
+	full := t.fs.PathJoin(t.opts.Dir, file)
+	dir := t.fs.PathDir(full)
+	if err := t.fs.MkdirAll(dir, 0o755); err != nil {
+		return diskError("create a partition", err)
 	}
-	def := 0
-	if optional {
-		def = 1
+	tmp := full + ".tmp"
+	f, err := t.fs.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return diskError("create a segment", err)
 	}
-	for start := 0; start < rows; start += step {
-		vals = vals[:0]
-		for i := start; i < min(start+step, rows); i++ {
-			if optional && v.Null(i) {
-				vals = append(vals, parquet.NullValue().Level(0, 0, column))
-				continue
-			}
-			var x parquet.Value
-			switch v.Kind {
-			case store.KindInt:
-				x = parquet.Int64Value(v.Ints[i])
-			case store.KindBool:
-				x = parquet.BooleanValue(v.Ints[i] != 0)
-			case store.KindFloat:
-				x = parquet.DoubleValue(v.Floats[i])
-			default:
-				if v.Codes != nil {
-					x = dictVals[v.Codes[i]]
-				} else {
-					x = parquet.ByteArrayValue(stringBytes(v.Strs[i]))
-				}
-			}
-			vals = append(vals, x.Level(0, def, column))
-		}
-		if _, err := w.WriteRowValues(vals); err != nil {
-			return err
-		}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = t.fs.Rename(tmp, full)
+	}
+	if err == nil {
+		err = syncDir(t.fs, dir)
+	}
+	if err == nil {
+		err = syncDir(t.fs, t.fs.PathJoin(t.opts.Dir, segmentDir))
+	}
+	if err != nil {
+		_ = t.fs.Remove(tmp)
+		return diskError("write a segment", err)
 	}
 	return nil
-}
-
-// addChunkChecksums puts a CRC-32C of every column chunk (dictionary page to
-// last data page), and one of everything between them (page indexes, filters),
-// into the footer's metadata: Parquet's own page checksums cover neither the
-// page headers nor the indexes. The footer's own checksum is in the manifest.
-func addChunkChecksums(file []byte) ([]byte, error) {
-	if len(file) < 12 {
-		return nil, fmt.Errorf("encode segment: file of %d bytes", len(file))
-	}
-	footerLen := int(binary.LittleEndian.Uint32(file[len(file)-8:]))
-	footerAt := len(file) - 8 - footerLen
-	var meta format.FileMetaData
-	if err := thrift.Unmarshal(new(thrift.CompactProtocol), file[footerAt:len(file)-8], &meta); err != nil {
-		return nil, fmt.Errorf("encode segment: reread footer: %w", err)
-	}
-	var sums []byte
-	for _, rg := range meta.RowGroups {
-		for i := range rg.Columns {
-			from, to := chunkRange(&rg.Columns[i].MetaData)
-			sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(file[from:to], castagnoli))
-		}
-	}
-	gaps := uint32(0)
-	for _, g := range gapRanges(&meta, int64(footerAt)) {
-		gaps = crc32.Update(gaps, castagnoli, file[g[0]:g[1]])
-	}
-	sums = binary.LittleEndian.AppendUint32(sums, gaps)
-	meta.KeyValueMetadata = append(meta.KeyValueMetadata, format.KeyValue{Key: keyChunkCRC, Value: base64.StdEncoding.EncodeToString(sums)})
-	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &meta)
-	if err != nil {
-		return nil, fmt.Errorf("encode segment: write footer: %w", err)
-	}
-	out := append(file[:footerAt:footerAt], footer...)
-	out = binary.LittleEndian.AppendUint32(out, uint32(len(footer)))
-	return append(out, "PAR1"...), nil
-}
-
-// chunkRange is where a column chunk's pages lie in the file.
-func chunkRange(m *format.ColumnMetaData) (from, to int64) {
-	from = m.DataPageOffset
-	if m.DictionaryPageOffset > 0 && m.DictionaryPageOffset < from {
-		from = m.DictionaryPageOffset
-	}
-	return from, from + m.TotalCompressedSize
-}
-
-// gapRanges is where the file holds something other than column chunks: the
-// leading magic, page indexes and filters, up to the footer.
-func gapRanges(m *format.FileMetaData, footerAt int64) [][2]int64 {
-	var chunks [][2]int64
-	for _, rg := range m.RowGroups {
-		for i := range rg.Columns {
-			from, to := chunkRange(&rg.Columns[i].MetaData)
-			chunks = append(chunks, [2]int64{from, to})
-		}
-	}
-	slices.SortFunc(chunks, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
-	var gaps [][2]int64
-	pos := int64(0)
-	for _, c := range chunks {
-		if c[0] > pos {
-			gaps = append(gaps, [2]int64{pos, c[0]})
-		}
-		pos = max(pos, c[1])
-	}
-	if pos < footerAt {
-		gaps = append(gaps, [2]int64{pos, footerAt})
-	}
-	return gaps
-}
-
-// footerChecksum is the CRC-32C of the footer: thrift, length and magic.
-func footerChecksum(file []byte) uint32 {
-	n := 8 + int(binary.LittleEndian.Uint32(file[len(file)-8:]))
-	return crc32.Checksum(file[len(file)-n:], castagnoli)
 }

@@ -16,12 +16,13 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMemtableBytes = 48 << 20
-	DefaultCacheBytes    = 48 << 20
+	DefaultMemtableBytes = 64 << 20
+	DefaultCacheBytes    = 64 << 20
 	DefaultFlushAge      = 15 * time.Minute
 	DefaultPartition     = 24 * time.Hour
 	DefaultMaxFuture     = 10 * time.Minute
 	DefaultRetention     = 30 * 24 * time.Hour
+	DefaultMergeAfter    = 12
 	// DefaultMaxRowBytes bounds one row: a log line of a megabyte is accepted,
 	// one of four is a mistake.
 	DefaultMaxRowBytes = 4 << 20
@@ -41,9 +42,12 @@ type Options struct {
 	// (the disk does not keep up, or is full) appends are refused.
 	MemtableBytes int
 	MaxRowBytes   int
-	Logger        *slog.Logger
-	Registerer    prometheus.Registerer
-	Now           func() time.Time
+	// MergeAfter is how many segments of the memtable a partition collects before
+	// they are merged, indexed and densely compressed.
+	MergeAfter int
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -64,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxRowBytes == 0 {
 		o.MaxRowBytes = DefaultMaxRowBytes
+	}
+	if o.MergeAfter == 0 {
+		o.MergeAfter = DefaultMergeAfter
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -89,6 +96,9 @@ type Table struct {
 	wal     *wal
 	cache   *cache
 	metrics *metrics
+	packer  *packer
+
+	builders sync.Pool // *Builder
 
 	// gate is held shared for the whole of an append and exclusively to swap
 	// the memtable, so that a WAL file is only dropped when every row in it is
@@ -102,13 +112,16 @@ type Table struct {
 	state    manifestState
 	damage   []Damage
 	closed   bool
+	appended time.Time // when rows came last
 
-	maintain sync.Mutex // one flush, compaction or retention at a time
-	manifest *manifest
+	flushing   sync.Mutex // one flush at a time
+	compacting sync.Mutex // one merge or removal of segments at a time
+	committing sync.Mutex // guards manifest; taken after the two above
+	manifest   *manifest
 
-	wake chan struct{}
-	stop chan struct{}
-	done chan struct{}
+	wake, wakeCompaction chan struct{}
+	stop                 chan struct{}
+	done                 chan struct{}
 }
 
 // Open recovers the table in opts.Dir, which it creates. Damage to a segment
@@ -119,15 +132,22 @@ func Open(opts Options) (*Table, error) {
 	if err := opts.Schema.validate(); err != nil {
 		return nil, err
 	}
+	packer, err := newPacker()
+	if err != nil {
+		return nil, err
+	}
 	t := &Table{
 		opts: opts, schema: opts.Schema, fs: opts.FS,
 		log:      opts.Logger.With("table", opts.Schema.Name),
 		cache:    newCache(opts.CacheBytes),
+		packer:   packer,
 		mem:      newMemtable(opts.Now()),
 		segments: map[uint64]*segment{},
 		wake:     make(chan struct{}, 1),
-		stop:     make(chan struct{}),
-		done:     make(chan struct{}),
+
+		wakeCompaction: make(chan struct{}, 1),
+		stop:           make(chan struct{}),
+		done:           make(chan struct{}),
 	}
 	t.metrics = newMetrics(opts.Registerer, t)
 	if err := t.recover(); err != nil {
@@ -155,8 +175,10 @@ func (t *Table) Close() error {
 	t.gate.Unlock() //nolint:staticcheck // Waiting is the purpose.
 	err := t.flush()
 	t.wal.close()
-	t.maintain.Lock()
-	defer t.maintain.Unlock()
+	t.compacting.Lock()
+	defer t.compacting.Unlock()
+	t.committing.Lock()
+	defer t.committing.Unlock()
 	err = errors.Join(err, t.manifest.close())
 	t.mu.Lock()
 	segs := t.segments
@@ -191,22 +213,23 @@ func (t *Table) Append(b *Builder) error {
 		t.poke()
 		return fmt.Errorf("%s: %w", t.schema.Name, store.ErrOverloaded)
 	}
-	blk := b.finish()
-	buf := framePool.Get().(*[]byte)
-	frame := encodeBlock(append((*buf)[:0], make([]byte, frameHead)...), blk)
-	failures := t.wal.failures()
-	err := t.wal.append(frame)
-	if cap(frame) <= 8<<20 {
-		*buf = frame[:0]
-		framePool.Put(buf)
-	}
+	frame := b.finish()
+	b.reset()
+	t.builders.Put(b)
+	// What is remembered is what is written: the payload is the block.
+	blk, err := parseBlock(t.schema, frame[frameHead:])
 	if err != nil {
+		return fmt.Errorf("%s: encode rows: %w", t.schema.Name, err)
+	}
+	failures := t.wal.failures()
+	if err := t.wal.append(frame); err != nil {
 		t.metrics.appendErrors.Inc()
 		t.poke()
 		return err
 	}
 	t.mu.Lock()
 	t.mem.add(t.schema, blk)
+	t.appended = t.opts.Now()
 	full := t.mem.bytes >= t.opts.MemtableBytes
 	t.mu.Unlock()
 	t.metrics.rows.Add(float64(blk.n))
@@ -216,10 +239,13 @@ func (t *Table) Append(b *Builder) error {
 	return nil
 }
 
-var framePool = sync.Pool{New: func() any { return new([]byte) }}
-
 // NewBuilder returns a builder for Append.
-func (t *Table) NewBuilder() *Builder { return NewBuilder(t.schema) }
+func (t *Table) NewBuilder() *Builder {
+	if b, ok := t.builders.Get().(*Builder); ok {
+		return b
+	}
+	return NewBuilder(t.schema)
+}
 
 // Accept tells whether a row with this time may be stored, and why not.
 func (t *Table) Accept(tsNanos int64, now time.Time) (store.RejectReason, bool) {
@@ -236,9 +262,11 @@ func (t *Table) Accept(tsNanos int64, now time.Time) (store.RejectReason, bool) 
 func (t *Table) Options() Options { return t.opts }
 
 // poke asks for maintenance soon.
-func (t *Table) poke() {
+func (t *Table) poke() { poke(t.wake) }
+
+func poke(ch chan struct{}) {
 	select {
-	case t.wake <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }

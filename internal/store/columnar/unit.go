@@ -16,6 +16,7 @@ type unit struct {
 	source       columnSource
 	loaded       map[string]*store.Vec
 	bytes        int64 // decoded for this scan
+	memo         *memo // of the row group; nil: of none
 	// ended returns why the scan ends early: its client went away, its time is
 	// used up. A unit of long texts is asked about more than once.
 	ended func() error

@@ -37,11 +37,13 @@ var schema = columnar.Schema{
 		colSevText:  {Name: store.ColSevText, Kind: store.KindString},
 		colEvent:    {Name: store.ColEvent, Kind: store.KindString},
 		colFlags:    {Name: store.ColFlags, Kind: store.KindInt},
-		colTrace:    {Name: store.ColTraceID, Kind: store.KindBytes, Bloom: true},
+		colTrace:    {Name: store.ColTraceID, Kind: store.KindBytes, Exact: true},
 		colSpan:     {Name: store.ColSpanID, Kind: store.KindBytes},
-		colBody:     {Name: store.ColBody, Kind: store.KindString, Plain: true},
+		colBody:     {Name: store.ColBody, Kind: store.KindString, Plain: true, Words: true},
 	},
 	Time: store.ColTime,
+	// Lines of a service resemble each other, and are asked for together.
+	SortBy: store.ColService,
 	Derived: map[string]columnar.Derivation{
 		store.ColLevel: {From: store.ColSeverity, Map: level},
 	},

@@ -40,7 +40,7 @@ var schema = columnar.Schema{
 		colService:    {Name: store.ColService, Kind: store.KindString},
 		colResource:   {Name: store.ColResource, Kind: store.KindString},
 		colScope:      {Name: store.ColScopeInf, Kind: store.KindString},
-		colTrace:      {Name: store.ColTraceID, Kind: store.KindBytes, Bloom: true},
+		colTrace:      {Name: store.ColTraceID, Kind: store.KindBytes, Exact: true},
 		colSpan:       {Name: store.ColSpanID, Kind: store.KindBytes},
 		colParent:     {Name: store.ColParentID, Kind: store.KindBytes},
 		colName:       {Name: store.ColName, Kind: store.KindString},

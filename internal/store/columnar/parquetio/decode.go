@@ -1,0 +1,245 @@
+package parquetio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/parquet-go/parquet-go/encoding/delta"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/format"
+
+	"hinomi/internal/store"
+)
+
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func kindOf(x uint64) store.Kind {
+	if x > uint64(store.KindBytes) {
+		return store.KindNull
+	}
+	return store.Kind(x)
+}
+
+// decoder appends pages to a vector of total rows.
+type decoder struct {
+	kind     store.Kind
+	optional bool
+	coded    bool
+	dict     []string
+	total    int
+	rows     int
+	vec      store.Vec
+}
+
+func (d *decoder) start() {
+	d.vec.Kind = d.kind
+	if d.optional {
+		d.vec.Valid = make([]bool, d.total)
+	}
+	switch {
+	case d.coded:
+		d.vec.Dict, d.vec.Codes = d.dict, make([]uint32, d.total)
+	case d.kind == store.KindInt || d.kind == store.KindBool:
+		d.vec.Ints = make([]int64, d.total)
+	case d.kind == store.KindFloat:
+		d.vec.Floats = make([]float64, d.total)
+	default:
+		d.vec.Strs = make([]string, d.total)
+	}
+}
+
+func (d *decoder) add(p *Page, levels, values []byte) error {
+	if d.rows == 0 {
+		d.start()
+	}
+	lo, n := d.rows, int(p.Rows)
+	if lo+n > d.total {
+		return fmt.Errorf("pages hold more than %d rows", d.total)
+	}
+	d.rows += n
+	var valid []bool
+	if d.optional {
+		valid = d.vec.Valid[lo : lo+n]
+		if err := decodeLevels(valid, levels, p); err != nil {
+			return err
+		}
+	}
+	present := n - int(p.Nulls)
+	if present == 0 {
+		return nil
+	}
+	if p.Nulls == 0 {
+		valid = nil
+	}
+	switch p.Enc {
+	case format.RLEDictionary:
+		return d.addCodes(lo, n, present, valid, values)
+	case format.DeltaBinaryPacked:
+		ints, err := (&delta.BinaryPackedEncoding{}).DecodeInt64(nil, values)
+		if err != nil || len(ints) < present || d.vec.Ints == nil {
+			return fmt.Errorf("%d of %d integers: %w", len(ints), present, err)
+		}
+		spread(d.vec.Ints[lo:lo+n], ints[:present], valid)
+	case format.DeltaLengthByteArray, format.DeltaByteArray:
+		return d.addTexts(p, lo, n, present, valid, values)
+	case format.Plain:
+		return d.addPlain(lo, n, present, valid, values)
+	default:
+		return fmt.Errorf("encoding %d", p.Enc)
+	}
+	return nil
+}
+
+func decodeLevels(valid []bool, levels []byte, p *Page) error {
+	if p.Nulls == 0 {
+		for i := range valid {
+			valid[i] = true
+		}
+		return nil
+	}
+	got, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(make([]uint8, 0, len(valid)+8), levels)
+	if err != nil || len(got) < len(valid) {
+		return fmt.Errorf("%d of %d definition levels: %w", len(got), len(valid), err)
+	}
+	nulls := int32(0)
+	for i := range valid {
+		valid[i] = got[i] != 0
+		if got[i] == 0 {
+			nulls++
+		}
+	}
+	if nulls != p.Nulls {
+		return fmt.Errorf("%d nulls, want %d", nulls, p.Nulls)
+	}
+	return nil
+}
+
+// spread puts the values of rows that have one into out.
+func spread[T any](out, values []T, valid []bool) {
+	if valid == nil {
+		copy(out, values)
+		return
+	}
+	k := 0
+	for i, ok := range valid {
+		if ok {
+			out[i] = values[k]
+			k++
+		}
+	}
+}
+
+func (d *decoder) addCodes(lo, n, present int, valid []bool, values []byte) error {
+	if d.vec.Codes == nil || len(values) == 0 {
+		return fmt.Errorf("codes without a dictionary")
+	}
+	// The decoder writes whole groups of eight.
+	codes, err := (&rle.DictionaryEncoding{}).DecodeInt32(make([]int32, 0, present+16), values)
+	if err != nil || len(codes) < present {
+		if values[0] != 0 || err != nil {
+			return fmt.Errorf("%d of %d codes: %w", len(codes), present, err)
+		}
+		codes = make([]int32, present) // A bit width of 0: every code is 0.
+	}
+	limit := uint32(len(d.dict))
+	for _, c := range codes[:present] {
+		if uint32(c) >= limit {
+			return fmt.Errorf("dictionary code %d of %d", c, limit)
+		}
+	}
+	view := unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(codes))), len(codes))
+	spread(d.vec.Codes[lo:lo+n], view[:present], valid)
+	return nil
+}
+
+func (d *decoder) addTexts(p *Page, lo, n, present int, valid []bool, values []byte) error {
+	if d.vec.Strs == nil {
+		return fmt.Errorf("texts in a column of another kind")
+	}
+	var text []byte
+	var offsets []uint32
+	var err error
+	if p.Enc == format.DeltaByteArray {
+		e := &delta.ByteArrayEncoding{}
+		text, offsets, err = e.DecodeByteArray(make([]byte, 0, max(64, 2*len(values))), values, make([]uint32, 0, present+1))
+	} else {
+		return d.addLengthTexts(lo, n, present, valid, values)
+	}
+	if err != nil || len(offsets) < present+1 {
+		return fmt.Errorf("%d of %d texts: %w", len(offsets)-1, present, err)
+	}
+	out := d.vec.Strs[lo : lo+n]
+	k := 0
+	for i := range out {
+		if valid != nil && !valid[i] {
+			continue
+		}
+		out[i] = viewString(text[offsets[k]:offsets[k+1]])
+		k++
+	}
+	return nil
+}
+
+// addLengthTexts reads lengths and then views the texts behind them, which are
+// the end of the page.
+func (d *decoder) addLengthTexts(lo, n, present int, valid []bool, values []byte) error {
+	lengths, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(make([]int32, 0, present+128), values)
+	if err != nil || len(lengths) < present {
+		return fmt.Errorf("%d of %d lengths: %w", len(lengths), present, err)
+	}
+	total := 0
+	for _, l := range lengths[:present] {
+		if l < 0 {
+			return fmt.Errorf("text of length %d", l)
+		}
+		total += int(l)
+	}
+	if total > len(values) {
+		return fmt.Errorf("texts of %d bytes in a page of %d", total, len(values))
+	}
+	text := values[len(values)-total:]
+	out := d.vec.Strs[lo : lo+n]
+	k := 0
+	for i := range out {
+		if valid != nil && !valid[i] {
+			continue
+		}
+		l := lengths[k]
+		out[i], text = viewString(text[:l]), text[l:]
+		k++
+	}
+	return nil
+}
+
+func (d *decoder) addPlain(lo, n, present int, valid []bool, values []byte) error {
+	if d.kind == store.KindBool {
+		if len(values)*8 < present {
+			return fmt.Errorf("%d bytes of %d booleans", len(values), present)
+		}
+		out := d.vec.Ints[lo : lo+n]
+		k := 0
+		for i := range out {
+			if valid != nil && !valid[i] {
+				continue
+			}
+			out[i] = int64(values[k/8] >> (k % 8) & 1)
+			k++
+		}
+		return nil
+	}
+	if len(values) < 8*present || d.vec.Floats == nil {
+		return fmt.Errorf("%d bytes of %d numbers", len(values), present)
+	}
+	out := d.vec.Floats[lo : lo+n]
+	k := 0
+	for i := range out {
+		if valid != nil && !valid[i] {
+			continue
+		}
+		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(values[8*k:]))
+		k++
+	}
+	return nil
+}
