@@ -79,7 +79,7 @@ func gatherColumn(s *Schema, parts []part, refs []rowRef, name string, kind stor
 		g.each(func(i int, v *store.Vec, row uint32) { g.out.Floats[i] = v.Floats[row] })
 	default:
 		plain := name == restColumn || field >= 0 && s.Fields[field].Plain
-		g.text(plain, dense && name != restColumn)
+		g.text(plain, dense && !plain)
 	}
 	return g.out, nil
 }
@@ -144,6 +144,9 @@ func (g *gatherer) text(plain, dense bool) {
 		}
 	}
 	if coded && !plain && g.dictionary() {
+		if dense {
+			g.dropDictionary()
+		}
 		return
 	}
 	if !any && !plain {
@@ -155,6 +158,28 @@ func (g *gatherer) text(plain, dense bool) {
 		if codes, dict := dictionaryOf(g.out.Strs); codes != nil {
 			g.out.Codes, g.out.Dict, g.out.Strs = codes, dict, nil
 		}
+	}
+}
+
+// dropDictionary makes ids plain again where storing what differs from the row
+// before takes less than entries and codes.
+func (g *gatherer) dropDictionary() {
+	v := g.out
+	if v.Kind != store.KindBytes || len(v.Dict) < dictProbe {
+		return
+	}
+	runs, size := 0, 0
+	for i, c := range v.Codes {
+		if i == 0 || c != v.Codes[i-1] {
+			runs += len(v.Dict[c])
+		}
+	}
+	for _, s := range v.Dict {
+		size += len(s)
+	}
+	if coded := size + len(v.Codes)*bits.Len(uint(len(v.Dict)))/8; runs < coded {
+		g.plain()
+		v.Codes, v.Dict = nil, nil
 	}
 }
 
@@ -221,7 +246,7 @@ func (g *gatherer) dictionary() bool {
 
 // maxDictionaryBytes bounds the entries of a dictionary that is made of plain
 // text, which other readers read as a whole.
-const maxDictionaryBytes = 32 << 20
+const maxDictionaryBytes = 64 << 20
 
 // dictionaryOf makes a dictionary of texts, nil unless at least every second
 // one repeats another. How many are distinct is estimated first, by linear

@@ -208,11 +208,12 @@ func boundsAllow(p store.Cmp, minInt, maxInt int64, minStr, maxStr string) bool 
 // value narrows found to granules that may have the text in a column.
 func (pr *pruner) value(found uint64, col int, text string) (uint64, error) {
 	column := &pr.seg.file.Columns[col]
-	if x := pr.seg.groups[pr.group].index; x != nil && x.covers(column.Name) {
-		if f := pr.seg.schema.Index(column.Name); f < 0 || !pr.seg.schema.Fields[f].Words {
-			got, err := x.find(valueKey(text, column.Kind))
-			return found & got, err
-		}
+	info := &pr.seg.groups[pr.group]
+	if info.values.covers(column.Name) {
+		got, err := info.values.find(valueKey(text, column.Kind))
+		return found & got, err
+	}
+	if info.words.covers(column.Name) {
 		return pr.clauses(found, clausesOf(text))
 	}
 	c := &pr.seg.file.Groups[pr.group].Chunks[col]
@@ -274,16 +275,14 @@ func (pr *pruner) contains(ref store.ColumnRef, sub string) (uint64, error) {
 	if ref.Scope != store.Intrinsic {
 		return pr.all, nil
 	}
-	f := pr.seg.schema.Index(ref.Name)
-	x := pr.seg.groups[pr.group].index
-	if f < 0 || !pr.seg.schema.Fields[f].Words || x == nil || !x.covers(ref.Name) {
+	if !pr.seg.groups[pr.group].words.covers(ref.Name) {
 		return pr.all, nil
 	}
 	return pr.clauses(pr.all, clausesOf(sub))
 }
 
 func (pr *pruner) clauses(found uint64, clauses []clause) (uint64, error) {
-	x := pr.seg.groups[pr.group].index
+	x := pr.seg.groups[pr.group].words
 	for _, c := range clauses {
 		any := uint64(0)
 		for _, keys := range c {

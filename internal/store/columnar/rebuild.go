@@ -80,7 +80,7 @@ func (t *Table) adopt(id uint64, file string) (segmentMeta, error) {
 		if g == 0 || info.maxTs > m.MaxTs {
 			m.MaxTs = info.maxTs
 		}
-		if info.index != nil {
+		if info.values.meta.Stripes > 0 {
 			m.Level = 1
 		}
 	}

@@ -63,7 +63,8 @@ type groupInfo struct {
 	rows         int
 	minTs, maxTs int64
 	restFull     bool // some row may have a rest object
-	index        *textIndex
+	words        *filter
+	values       *filter
 	bad          atomic.Bool
 }
 
@@ -170,9 +171,8 @@ func (s *segment) readGroups() error {
 		if granules > maxGranules || g.Rows == 0 {
 			return fmt.Errorf("%w: row group of %d rows", errCorrupt, g.Rows)
 		}
-		if indexes[i].Stripes > 0 {
-			info.index = &textIndex{file: s.file, meta: indexes[i], granules: granules}
-		}
+		info.words = &filter{file: s.file, meta: indexes[i].Words, granules: granules}
+		info.values = &filter{file: s.file, meta: indexes[i].Values, granules: granules}
 		rows += int64(g.Rows)
 	}
 	if rows != s.Rows && !s.adopting {
@@ -191,10 +191,7 @@ func (s *segment) verifyGroup(group int) error {
 			return fmt.Errorf("row group %d column %q: %w", group, s.file.Columns[i].Name, err)
 		}
 	}
-	if x := s.groups[group].index; x != nil {
-		return x.verify()
-	}
-	return nil
+	return errors.Join(s.groups[group].words.verify(), s.groups[group].values.verify())
 }
 
 // column decodes the rows [lo, hi) of one column, page by page through the

@@ -21,8 +21,8 @@ const (
 	// what repeats is stored once, small enough that one of its columns fits in
 	// memory while it is written.
 	rowGroupRows = 64 * granuleRows
-	// rowGroupBytes bounds the decoded size of a row group of long rows.
-	rowGroupBytes = 160 << 20
+	// rowGroupBytes is at how many bytes of text a row group ends early.
+	rowGroupBytes = 96 << 20
 	// maxSegmentRows bounds a file, and with it what one merge rewrites.
 	maxSegmentRows = 8 * rowGroupRows
 	// columnShare is how frequent an attribute must be in a segment (one in
@@ -57,6 +57,7 @@ type segmentWriter struct {
 	rest    map[string]bool
 	indexes []textIndexMeta
 	memory  int64
+	text    *store.Vec // of the row group that nextGroup looked at
 }
 
 // writeSegment writes a durable file that is not yet in the manifest.
@@ -103,11 +104,15 @@ func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) 
 		}
 	}
 	w.out = parquetio.NewWriter(buf, schema.Name, columns, codec, w.table.packer.zstd)
-	step := w.groupRows(refs)
-	for start := 0; start < len(refs); start += step {
-		if err := w.rowGroup(refs[start:min(start+step, len(refs))]); err != nil {
+	for len(refs) > 0 {
+		n, err := w.nextGroup(refs)
+		if err == nil {
+			err = w.rowGroup(refs[:n])
+		}
+		if err != nil {
 			return fmt.Errorf("encode segment: %w", err)
 		}
+		refs = refs[n:]
 	}
 	m.Rest = sortedKeys(w.rest)
 	index, err := json.Marshal(w.indexes)
@@ -123,18 +128,6 @@ func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) 
 	})
 	m.Bytes, m.Memory = w.out.Written(), w.memory
 	return err
-}
-
-// groupRows is how many rows a row group takes.
-func (w *segmentWriter) groupRows(refs []rowRef) int {
-	rows, bytes := 0, int64(0)
-	for _, p := range w.parts {
-		rows += p.rowCount()
-		bytes += p.memory()
-	}
-	perRow := bytes/int64(max(1, rows)) + 1
-	n := int(min(rowGroupRows, rowGroupBytes/perRow))
-	return max(granuleRows, n/granuleRows*granuleRows)
 }
 
 // chooseColumns decides which attributes get columns.
@@ -179,55 +172,107 @@ func (w *segmentWriter) chooseColumns(refs []rowRef) {
 }
 
 func (w *segmentWriter) rowGroup(refs []rowRef) error {
-	var index *textIndexer
+	var words, values *filterBuilder
 	if w.dense {
-		index = newTextIndexer(len(refs))
+		words, values = newFilterBuilder(len(refs), wordBits), newFilterBuilder(len(refs), valueBits)
 	}
 	for i := range w.cols {
 		c := &w.cols[i]
-		v, err := gatherColumn(w.table.schema, w.parts, refs, c.name, c.kind, w.dense)
+		v, err := w.column(c, refs)
 		if err != nil {
 			return err
 		}
-		if c.name == restColumn {
-			if v, err = w.restVec(v, refs); err != nil {
-				return err
-			}
-		}
-		w.memory += int64(len(refs)) * 8
-		if v.Codes == nil {
-			for _, s := range v.Strs {
-				w.memory += int64(len(s)) + 8
-			}
-		}
-		if index != nil {
-			index.column(c, v, len(refs))
+		switch {
+		case !w.dense:
+		case c.field != nil && c.field.Words:
+			words.words(c.name, v, len(refs))
+		case c.field != nil && c.field.Exact, isAttr(c.name) && c.kind == store.KindString && v.Codes == nil:
+			// Of attributes those with so many values that a dictionary does not
+			// pay, and does not tell.
+			values.values(c.name, v, len(refs))
 		}
 		if err := w.out.Column(v, len(refs)); err != nil {
 			return err
 		}
 	}
-	if index == nil {
-		w.indexes = append(w.indexes, textIndexMeta{})
-		return nil
+	var meta textIndexMeta
+	if w.dense {
+		for _, x := range []struct {
+			filter *filterBuilder
+			meta   *filterMeta
+		}{{words, &meta.Words}, {values, &meta.Values}} {
+			data, stripes := x.filter.encode()
+			offset, err := w.out.Blob(data)
+			if err != nil {
+				return err
+			}
+			*x.meta = filterMeta{offset, stripes, x.filter.columns}
+		}
 	}
-	data, stripes := index.encode()
-	offset, err := w.out.Blob(data)
-	w.indexes = append(w.indexes, textIndexMeta{Offset: offset, Stripes: stripes, Columns: index.columns})
-	return err
+	w.indexes = append(w.indexes, meta)
+	return nil
 }
 
-// column indexes what queries look up: the words of text, ids, and attributes
-// with so many values that a dictionary does not pay, and does not tell.
-func (x *textIndexer) column(c *segmentColumn, v *store.Vec, rows int) {
-	switch {
-	case c.field != nil && c.field.Words:
-		x.words(c.name, v, rows)
-	case c.field != nil && c.field.Exact:
-		x.values(c.name, v, rows)
-	case isAttr(c.name) && c.kind == store.KindString && v.Codes == nil:
-		x.values(c.name, v, rows)
+// column gathers one column of a row group.
+func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, error) {
+	v := w.text
+	if c.field == nil || !c.field.Words || v == nil {
+		var err error
+		if v, err = gatherColumn(w.table.schema, w.parts, refs, c.name, c.kind, w.dense); err != nil {
+			return nil, err
+		}
 	}
+	if c.field != nil && c.field.Words && w.dense && v.Codes == nil {
+		if codes, dict := dictionaryOf(v.Strs); codes != nil {
+			v = &store.Vec{Kind: v.Kind, Codes: codes, Dict: dict}
+		}
+	}
+	w.text = nil
+	if c.name == restColumn {
+		return w.restVec(v, refs)
+	}
+	w.memory += int64(len(refs)) * 8
+	if v.Codes == nil {
+		w.memory += textBytes(v)
+	}
+	return v, nil
+}
+
+func textBytes(v *store.Vec) (n int64) {
+	for _, s := range v.Strs {
+		n += int64(len(s)) + 8
+	}
+	return n
+}
+
+// nextGroup returns how many of the rows the next row group takes. Long texts
+// are read for that, and kept for column.
+func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
+	n := min(len(refs), rowGroupRows)
+	field := -1
+	for i := range w.table.schema.Fields {
+		if w.table.schema.Fields[i].Words {
+			field = i
+		}
+	}
+	if field < 0 {
+		return n, nil
+	}
+	f := &w.table.schema.Fields[field]
+	text := &store.Vec{Kind: f.Kind, Strs: make([]string, 0, n)}
+	bytes := int64(0)
+	for at := 0; at < n; at += parquetio.WindowRows {
+		v, err := gatherColumn(w.table.schema, w.parts, refs[at:min(at+parquetio.WindowRows, n)], f.Name, f.Kind, false)
+		if err != nil {
+			return 0, err
+		}
+		text.Strs = append(text.Strs, v.Strs...)
+		if bytes += textBytes(v); bytes > rowGroupBytes {
+			n = min(n, at+parquetio.WindowRows)
+		}
+	}
+	w.text = text
+	return n, nil
 }
 
 // maxRestKeys bounds the keys listed in the manifest: a sender that puts ids

@@ -23,34 +23,43 @@ const (
 	// maxGranules is the number of granules in a row group: a set of them is a uint64.
 	maxGranules = rowGroupRows / granuleRows
 	blockBytes  = 32
-	// bitsPerKey makes about one granule in 150 a false hit.
-	bitsPerKey = 11
+	// wordBits and valueBits are the bits for each key. About one granule in 150
+	// is a false hit for a word, which costs reading text, and one in 30 for a
+	// value, which costs reading a short column.
+	wordBits  = 11
+	valueBits = 8
 )
 
 // filterSalts are the odd constants of Parquet's split-block filter
 // (parquet-format, BloomFilter.md).
 var filterSalts = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
 
-// textIndexMeta says where the index of a row group is.
+// textIndexMeta says where the indexes of a row group are.
 type textIndexMeta struct {
-	Offset  int64    `json:"offset"`
-	Stripes int      `json:"stripes"`
-	Columns []string `json:"columns"` // whose words or values are in it
+	Words  filterMeta `json:"words"`
+	Values filterMeta `json:"values"`
 }
 
-// textIndexer collects the keys of a row group.
-type textIndexer struct {
+type filterMeta struct {
+	Offset  int64    `json:"offset,omitempty"`
+	Stripes int      `json:"stripes,omitempty"`
+	Columns []string `json:"columns,omitempty"` // whose words or values are in it
+}
+
+// filterBuilder collects the keys of a row group.
+type filterBuilder struct {
+	bits     int // for each key
 	granules []keySet
 	columns  []string
 	hashes   []uint64 // reused
 }
 
-func newTextIndexer(rows int) *textIndexer {
-	return &textIndexer{granules: make([]keySet, (rows+granuleRows-1)/granuleRows)}
+func newFilterBuilder(rows, bits int) *filterBuilder {
+	return &filterBuilder{bits: bits, granules: make([]keySet, (rows+granuleRows-1)/granuleRows)}
 }
 
 // words adds the words of every text of a column.
-func (x *textIndexer) words(name string, v *store.Vec, rows int) {
+func (x *filterBuilder) words(name string, v *store.Vec, rows int) {
 	x.columns = append(x.columns, name)
 	if v.Codes == nil {
 		for i := range rows {
@@ -83,7 +92,7 @@ func (x *textIndexer) words(name string, v *store.Vec, rows int) {
 }
 
 // values adds every whole text of a column.
-func (x *textIndexer) values(name string, v *store.Vec, rows int) {
+func (x *filterBuilder) values(name string, v *store.Vec, rows int) {
 	x.columns = append(x.columns, name)
 	last, lastKey := "", valueKey("", v.Kind)
 	for i := range rows {
@@ -98,7 +107,7 @@ func (x *textIndexer) values(name string, v *store.Vec, rows int) {
 }
 
 // encode returns the stripes; none when there are no keys.
-func (x *textIndexer) encode() (data []byte, stripes int) {
+func (x *filterBuilder) encode() (data []byte, stripes int) {
 	total := 0
 	for i := range x.granules {
 		total += x.granules[i].n
@@ -107,7 +116,7 @@ func (x *textIndexer) encode() (data []byte, stripes int) {
 		return nil, 0
 	}
 	width := len(x.granules) * blockBytes
-	stripes = (total*bitsPerKey + 8*width - 1) / (8 * width)
+	stripes = (total*x.bits + 8*width - 1) / (8 * width)
 	data = make([]byte, stripes*(width+4))
 	for g := range x.granules {
 		for _, h := range x.granules[g].slots {
@@ -181,17 +190,19 @@ func (s *keySet) grow() {
 	}
 }
 
-// textIndex reads the index of one row group.
-type textIndex struct {
+// filter reads one index of a row group.
+type filter struct {
 	file     *parquetio.File
-	meta     textIndexMeta
+	meta     filterMeta
 	granules int
 }
 
-func (x *textIndex) covers(column string) bool { return slices.Contains(x.meta.Columns, column) }
+func (x *filter) covers(column string) bool {
+	return x.meta.Stripes > 0 && slices.Contains(x.meta.Columns, column)
+}
 
 // find returns the granules that may have the key. A damaged stripe is an error.
-func (x *textIndex) find(key uint64) (uint64, error) {
+func (x *filter) find(key uint64) (uint64, error) {
 	if key == 0 {
 		key = 1
 	}
@@ -219,7 +230,7 @@ func (x *textIndex) find(key uint64) (uint64, error) {
 }
 
 // verify reads every stripe.
-func (x *textIndex) verify() error {
+func (x *filter) verify() error {
 	width := x.granules * blockBytes
 	for s := range x.meta.Stripes {
 		row, err := x.file.Blob(x.meta.Offset+int64(s)*int64(width+4), int64(width+4))

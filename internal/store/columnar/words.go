@@ -12,7 +12,7 @@ import (
 // any part of a word, and a part of longWord bytes or more contains whole pieces,
 // at one of pieceBytes offsets.
 const (
-	pieceBytes = 6
+	pieceBytes = 8
 	longWord   = 17 // one more than the shortest part that is looked up
 	minPart    = longWord - 1
 	// maxWord bounds the words of which pieces are kept: encoded images are not
@@ -62,7 +62,24 @@ func pieceKey(s string) uint64 {
 	return finish(h)
 }
 
-// appendWordKeys appends the keys of a text's words. Words of one byte have none.
+// worthKey tells whether a word narrows a search: short ones, and short numbers,
+// such as the parts of a time, are everywhere.
+func worthKey(word string) bool {
+	if len(word) > 3 {
+		return true
+	}
+	if len(word) < 3 {
+		return false
+	}
+	for i := range len(word) {
+		if word[i] < '0' || word[i] > '9' {
+			return true
+		}
+	}
+	return false
+}
+
+// appendWordKeys appends the keys of a text's words.
 func appendWordKeys(keys []uint64, s string) []uint64 {
 	h, start := uint64(fnvOffset), 0
 	for i := 0; i <= len(s); i++ {
@@ -74,7 +91,7 @@ func appendWordKeys(keys []uint64, s string) []uint64 {
 			h = (h ^ uint64(c)) * fnvPrime
 			continue
 		}
-		if n := i - start; n >= 2 {
+		if n := i - start; n > 3 || worthKey(s[start:i]) {
 			keys = append(keys, finish(h))
 			if n >= longWord {
 				keys = appendPieces(keys, s[start:i])
@@ -137,7 +154,7 @@ func clausesOf(sub string) []clause {
 		word := sub[i:j]
 		switch {
 		case i > 0 && j < len(sub):
-			if len(word) >= 2 {
+			if worthKey(word) {
 				out = append(out, clause{{valueKey(word, store.KindString)}})
 			}
 		case len(word) >= minPart:

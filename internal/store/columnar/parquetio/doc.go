@@ -29,6 +29,9 @@ const (
 	// WindowRows is how many rows a page has at most; no page crosses a multiple
 	// of it, so that a window of a row group is made of whole pages.
 	WindowRows = 8 * Granule
+	// maxTextRows is the most rows of a page of plain text, of which single rows
+	// are looked up.
+	maxTextRows = 2 * Granule
 	// pageBytes is the uncompressed size that a page aims at: large enough that
 	// zstd sees repetition, small enough that one row is cheap to get.
 	pageBytes = 512 << 10

@@ -194,7 +194,7 @@ func pageRows(v *store.Vec, enc format.Encoding, n int) int {
 	}
 	rows := pageBytes / max(1, size/max(1, n)+1)
 	step := Granule
-	for step*2 <= rows && step < WindowRows {
+	for step*2 <= rows && step < maxTextRows {
 		step *= 2
 	}
 	return step
