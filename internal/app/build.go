@@ -41,7 +41,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	})
 	a.life.goRun("span metrics", gen.Run)
 	a.gate = gate.New(gate.Options{
-		Logs: a.stores.logs.AppendLogs, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
+		Logs: a.stores.logs.AppendLogs, LogsWire: a.stores.logs.AppendWire, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
 		Ledger: a.ledger, AfterTraces: gen.Observe,
 	})
 	mux := http.NewServeMux()

@@ -42,6 +42,9 @@ type Options struct {
 	Scope   model.Scope // what the receivers may write
 	Version string
 	Logger  *slog.Logger
+
+	// direct are the receivers with a short way, and their rows' source.
+	direct map[directKey]string
 }
 
 // Service runs at most one Collector at a time. Safe for concurrent use.
@@ -182,6 +185,7 @@ func (in *instance) stop() {
 }
 
 func newCollector(opts Options, text string) (*otelcol.Collector, error) {
+	opts.direct = directReceivers(text)
 	return otelcol.NewCollector(otelcol.CollectorSettings{
 		Factories:               func() (otelcol.Factories, error) { return Factories(opts) },
 		BuildInfo:               component.BuildInfo{Command: "hinomi", Description: "Hinomi", Version: opts.Version},
@@ -201,7 +205,7 @@ func newCollector(opts Options, text string) (*otelcol.Collector, error) {
 func Factories(opts Options) (otelcol.Factories, error) {
 	var f otelcol.Factories
 	var err error
-	if f.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlp.NewFactory(opts.Gate.Malformed)); err != nil {
+	if f.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlp.NewFactory(opts.Gate.Malformed, opts.shortWay)); err != nil {
 		return f, err
 	}
 	if f.Processors, err = otelcol.MakeFactoryMap[processor.Factory](batchprocessor.NewFactory(), memorylimiterprocessor.NewFactory()); err != nil {

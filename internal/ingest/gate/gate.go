@@ -21,7 +21,10 @@ type Options struct {
 	Logs    func(context.Context, model.Scope, plog.Logs) (store.WriteResult, error)
 	Traces  func(context.Context, model.Scope, ptrace.Traces) (store.WriteResult, error)
 	Metrics func(context.Context, model.Scope, pmetric.Metrics) (store.WriteResult, error)
-	Ledger  *ledger.Ledger
+	// LogsWire stores an encoded OTLP request of n records, or says with ok false
+	// that it has to be decoded for Logs. It may be nil.
+	LogsWire func(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error)
+	Ledger   *ledger.Ledger
 	// AfterTraces sees the spans that were stored, before the sender is
 	// answered. It must not keep or change them.
 	AfterTraces func(model.Scope, ptrace.Traces)
@@ -42,6 +45,19 @@ func (g *Gate) Logs(ctx context.Context, scope model.Scope, source string, ld pl
 	res, err := g.o.Logs(ctx, scope, ld)
 	g.record(ctx, source, model.Logs, n, res, err)
 	return res, err
+}
+
+// LogsWire is Logs for an encoded OTLP request. With ok false nothing has
+// happened: the request has to be decoded.
+func (g *Gate) LogsWire(ctx context.Context, scope model.Scope, source string, body []byte) (res store.WriteResult, ok bool, err error) {
+	if g.o.LogsWire == nil {
+		return res, false, nil
+	}
+	n, res, ok, err := g.o.LogsWire(ctx, scope, body)
+	if ok && n > 0 {
+		g.record(ctx, source, model.Logs, n, res, err)
+	}
+	return res, ok, err
 }
 
 // Traces stores spans of a source.

@@ -28,11 +28,16 @@ func (s *traceServer) Export(ctx context.Context, req ptraceotlp.ExportRequest) 
 	if err := s.r.traces.ConsumeTraces(ctx, req.Traces()); err != nil {
 		return resp, asStatus(err)
 	}
+	return traceResponse(receipt), nil
+}
+
+func traceResponse(receipt *gate.Receipt) ptraceotlp.ExportResponse {
+	resp := ptraceotlp.NewExportResponse()
 	if n, msg := receipt.Rejected(); n > 0 {
 		resp.PartialSuccess().SetRejectedSpans(int64(n))
 		resp.PartialSuccess().SetErrorMessage(msg)
 	}
-	return resp, nil
+	return resp
 }
 
 type metricServer struct {
@@ -70,11 +75,16 @@ func (s *logServer) Export(ctx context.Context, req plogotlp.ExportRequest) (plo
 	if err := s.r.logs.ConsumeLogs(ctx, req.Logs()); err != nil {
 		return resp, asStatus(err)
 	}
+	return logResponse(receipt), nil
+}
+
+func logResponse(receipt *gate.Receipt) plogotlp.ExportResponse {
+	resp := plogotlp.NewExportResponse()
 	if n, msg := receipt.Rejected(); n > 0 {
 		resp.PartialSuccess().SetRejectedLogRecords(int64(n))
 		resp.PartialSuccess().SetErrorMessage(msg)
 	}
-	return resp, nil
+	return resp
 }
 
 // asStatus maps a pipeline's error to the code the OTLP specification gives it:

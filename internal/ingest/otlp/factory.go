@@ -6,6 +6,7 @@
 package otlp
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -20,19 +21,26 @@ import (
 // Malformed is told of requests that cannot be decoded.
 type Malformed func(source string, signal model.Signal, err error)
 
+// Direct stores an encoded request where a receiver's only pipeline of a signal
+// leads to the stores with nothing between, so that nobody needs it decoded. It
+// tells the request's receipt what became of the rows. With ok false nothing has
+// happened, and the request takes the way through the pipeline.
+type Direct func(ctx context.Context, body []byte) (ok bool, err error)
+
 // Source is the name of this receiver's rows in the ledger.
 const Source = "otlp"
 
 // NewFactory returns the receiver's factory. Each receiver of a configuration
-// serves all signals that its pipelines use on one pair of listeners.
-func NewFactory(malformed Malformed) receiver.Factory {
-	f := &factory{malformed: malformed, receivers: map[component.Config]*otlpReceiver{}}
+// serves all signals that its pipelines use on one pair of listeners. direct
+// returns the short way of a receiver and signal, nil where there is none.
+func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Direct) receiver.Factory {
+	f := &factory{malformed: malformed, direct: direct, receivers: map[component.Config]*otlpReceiver{}}
 	return receiver.NewFactory(
 		component.MustNewType("otlp"),
 		otlpreceiver.NewFactory().CreateDefaultConfig,
 		receiver.WithTraces(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Traces) (receiver.Traces, error) {
 			r := f.receiver(set, cfg)
-			r.traces = next
+			r.traces, r.directTraces = next, f.direct(set.ID, model.Traces)
 			return r, nil
 		}, component.StabilityLevelStable),
 		receiver.WithMetrics(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Metrics) (receiver.Metrics, error) {
@@ -42,7 +50,7 @@ func NewFactory(malformed Malformed) receiver.Factory {
 		}, component.StabilityLevelStable),
 		receiver.WithLogs(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
 			r := f.receiver(set, cfg)
-			r.logs = next
+			r.logs, r.directLogs = next, f.direct(set.ID, model.Logs)
 			return r, nil
 		}, component.StabilityLevelStable),
 	)
@@ -52,6 +60,7 @@ func NewFactory(malformed Malformed) receiver.Factory {
 // lives as long as one Collector service.
 type factory struct {
 	malformed Malformed
+	direct    func(component.ID, model.Signal) Direct
 	mu        sync.Mutex
 	receivers map[component.Config]*otlpReceiver
 }
@@ -62,6 +71,7 @@ func (f *factory) receiver(set receiver.Settings, cfg component.Config) *otlpRec
 	r := f.receivers[cfg]
 	if r == nil {
 		r = &otlpReceiver{cfg: cfg.(*otlpreceiver.Config), set: set, malformed: f.malformed}
+		r.bodies.New = func() any { return new(bytes.Buffer) }
 		f.receivers[cfg] = r
 	}
 	return r

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
@@ -69,12 +70,13 @@ func (r *otlpReceiver) register(c call) {
 }
 
 func (r *otlpReceiver) export(ctx context.Context, c call, body mem.Buffer) (message, error) {
-	export, err := safely(c.decodeProto, body.ReadOnlyData())
-	// The decoder copied what it keeps.
-	body.Free()
-	if err != nil {
-		r.malformed(Source, c.signal, err)
-		return nil, status.Error(codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, err))
+	// Nothing of the body is kept.
+	defer body.Free()
+	resp, err := c.handle(ctx, body.ReadOnlyData(), c.decodeProto, c.direct)
+	var bad *malformedError
+	if errors.As(err, &bad) {
+		r.malformed(Source, c.signal, bad.err)
+		return nil, status.Error(codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, bad.err))
 	}
-	return export(ctx)
+	return resp, err
 }

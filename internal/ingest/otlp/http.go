@@ -1,10 +1,10 @@
 package otlp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"hinomi/internal/ingest/gate"
 	"hinomi/internal/model"
 )
 
@@ -36,6 +37,10 @@ type call struct {
 	signal model.Signal
 	proto  func([]byte) (func(context.Context) (message, error), error)
 	json   func([]byte) (func(context.Context) (message, error), error)
+	// direct stores an encoded request at once, see Direct. It may be nil.
+	direct Direct
+	// answer makes the response of a request whose rows the receipt tells of.
+	answer func(*gate.Receipt) message
 }
 
 func (r *otlpReceiver) tracesCall() call {
@@ -46,7 +51,7 @@ func (r *otlpReceiver) tracesCall() call {
 			return func(ctx context.Context) (message, error) { return (&traceServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON)}
+	return call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON), r.directTraces, func(g *gate.Receipt) message { return traceResponse(g) }}
 }
 
 func (r *otlpReceiver) metricsCall() call {
@@ -57,7 +62,7 @@ func (r *otlpReceiver) metricsCall() call {
 			return func(ctx context.Context) (message, error) { return (&metricServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON)}
+	return call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON), nil, nil}
 }
 
 func (r *otlpReceiver) logsCall() call {
@@ -68,7 +73,7 @@ func (r *otlpReceiver) logsCall() call {
 			return func(ctx context.Context) (message, error) { return (&logServer{r: r}).Export(ctx, req) }, err
 		}
 	}
-	return call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON)}
+	return call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON), r.directLogs, func(g *gate.Receipt) message { return logResponse(g) }}
 }
 
 func (r *otlpReceiver) handler(c call) http.Handler {
@@ -86,7 +91,15 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			return
 		}
 		// The server limits the body before and after decompression.
-		body, err := io.ReadAll(req.Body)
+		buf := r.bodies.Get().(*bytes.Buffer)
+		defer func() {
+			if buf.Cap() <= maxPooledBody {
+				buf.Reset()
+				r.bodies.Put(buf)
+			}
+		}()
+		_, err = buf.ReadFrom(req.Body)
+		body := buf.Bytes()
 		if err != nil {
 			code := http.StatusBadRequest
 			var large *http.MaxBytesError
@@ -98,17 +111,19 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			writeError(w, typ, code, codes.InvalidArgument, err.Error())
 			return
 		}
-		decode := c.decodeProto
+		decode, direct := c.decodeProto, c.direct
 		if typ == jsonType {
-			decode = c.decodeJSON
+			decode, direct = c.decodeJSON, nil
+			// Texts of the decoded request may be views.
+			body = bytes.Clone(body)
 		}
-		export, err := safely(decode, body)
-		if err != nil {
-			r.malformed(Source, c.signal, err)
-			writeError(w, typ, http.StatusBadRequest, codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, err))
+		resp, err := c.handle(req.Context(), body, decode, direct)
+		var bad *malformedError
+		if errors.As(err, &bad) {
+			r.malformed(Source, c.signal, bad.err)
+			writeError(w, typ, http.StatusBadRequest, codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, bad.err))
 			return
 		}
-		resp, err := export(req.Context())
 		if err != nil {
 			s, _ := status.FromError(err)
 			writeError(w, typ, httpCode(s.Code()), s.Code(), s.Message())
@@ -116,6 +131,36 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 		}
 		writeMessage(w, typ, resp)
 	})
+}
+
+// maxPooledBody is the largest body whose memory is used again.
+const maxPooledBody = 8 << 20
+
+// malformedError is when a request cannot be decoded.
+type malformedError struct{ err error }
+
+func (e *malformedError) Error() string { return e.err.Error() }
+
+// handle stores a request, on the short way where there is one, and returns the
+// response. Nothing of body is kept.
+func (c call) handle(ctx context.Context, body []byte, decode func([]byte) (func(context.Context) (message, error), error), direct Direct) (message, error) {
+	if direct != nil {
+		if err := check(c.signal, body); err != nil {
+			return nil, &malformedError{err}
+		}
+		withReceipt, receipt := gate.WithReceipt(ctx)
+		switch ok, err := direct(withReceipt, body); {
+		case ok && err != nil:
+			return nil, asStatus(err)
+		case ok:
+			return c.answer(receipt), nil
+		}
+	}
+	export, err := safely(decode, body)
+	if err != nil {
+		return nil, &malformedError{err}
+	}
+	return export(ctx)
 }
 
 // decodeProto checks first what no decoder survives.

@@ -26,6 +26,9 @@ type otlpReceiver struct {
 	metrics   consumer.Metrics
 	logs      consumer.Logs
 
+	directTraces, directLogs Direct // nil: through the pipeline
+
+	bodies              sync.Pool // *bytes.Buffer
 	startOnce, stopOnce sync.Once
 	startErr, stopErr   error
 	grpc                *grpc.Server

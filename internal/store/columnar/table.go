@@ -247,6 +247,12 @@ func (t *Table) NewBuilder() *Builder {
 	return NewBuilder(t.schema)
 }
 
+// Discard gives back a builder whose rows are not appended.
+func (t *Table) Discard(b *Builder) {
+	b.reset()
+	t.builders.Put(b)
+}
+
 // Accept tells whether a row with this time may be stored, and why not.
 func (t *Table) Accept(tsNanos int64, now time.Time) (store.RejectReason, bool) {
 	switch {

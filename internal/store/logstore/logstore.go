@@ -19,7 +19,8 @@ import (
 // Store implements store.LogStore.
 type Store struct {
 	*columnar.Table
-	now func() time.Time
+	now   func() time.Time
+	known known
 }
 
 var _ store.LogStore = (*Store)(nil)
@@ -90,16 +91,42 @@ func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
 }
 
 func (m *mapper) record(r *resourceInfo, stream, scopeInfo string, lr plog.LogRecord) {
-	ts := int64(lr.Timestamp())
+	row := row{
+		ts: int64(lr.Timestamp()), observed: int64(lr.ObservedTimestamp()), severity: int64(lr.SeverityNumber()), flags: int64(lr.Flags()),
+		sevText: lr.SeverityText(), event: lr.EventName(), body: m.body(lr.Body()),
+	}
+	if id := lr.TraceID(); !id.IsEmpty() {
+		row.trace = string(id[:])
+	}
+	if id := lr.SpanID(); !id.IsEmpty() {
+		row.span = string(id[:])
+	}
+	if !m.begin(r, stream, scopeInfo, &row) {
+		return
+	}
+	m.buf = m.b.AddAttributes(m.buf, lr.Attributes())
+	m.end()
+}
+
+// row is a record without its attributes.
+type row struct {
+	ts, observed, severity, flags int64
+	sevText, event, body          string
+	trace, span                   string // empty when absent
+}
+
+// begin sets the fixed columns of a row. It is false when the row is refused.
+func (m *mapper) begin(r *resourceInfo, stream, scopeInfo string, x *row) bool {
+	ts := x.ts
 	if ts <= 0 {
-		ts = int64(lr.ObservedTimestamp())
+		ts = x.observed
 	}
 	if ts <= 0 {
 		ts = m.now.UnixNano()
 	}
 	if reason, ok := m.store.Accept(ts, m.now); !ok {
 		m.res.Reject(reason, 1, timeMessage(reason, ts, m.store.Options()))
-		return
+		return false
 	}
 	b := m.b
 	b.Int(colTime, ts)
@@ -108,29 +135,33 @@ func (m *mapper) record(r *resourceInfo, stream, scopeInfo string, lr plog.LogRe
 	b.Str(colStream, stream)
 	b.Str(colResource, r.json)
 	b.Str(colScope, scopeInfo)
-	b.Int(colObserved, int64(lr.ObservedTimestamp()))
-	number := int64(lr.SeverityNumber())
+	b.Int(colObserved, x.observed)
+	number := x.severity
 	if number == 0 {
-		number = severityFromText(lr.SeverityText())
+		number = severityFromText(x.sevText)
 	}
 	b.Int(colSeverity, number)
-	b.Str(colSevText, lr.SeverityText())
-	b.Str(colEvent, lr.EventName())
-	b.Int(colFlags, int64(lr.Flags()))
-	if id := lr.TraceID(); !id.IsEmpty() {
-		b.Bytes(colTrace, string(id[:]))
+	b.Str(colSevText, x.sevText)
+	b.Str(colEvent, x.event)
+	b.Int(colFlags, x.flags)
+	if x.trace != "" {
+		b.Bytes(colTrace, x.trace)
 	}
-	if id := lr.SpanID(); !id.IsEmpty() {
-		b.Bytes(colSpan, string(id[:]))
+	if x.span != "" {
+		b.Bytes(colSpan, x.span)
 	}
-	b.Str(colBody, m.body(lr.Body()))
-	m.buf = b.AddAttributes(m.buf, lr.Attributes())
-	if size := b.RowSize(); size > m.maxRow {
-		b.Discard()
+	b.Str(colBody, x.body)
+	return true
+}
+
+// end finishes a row, unless it is too large.
+func (m *mapper) end() {
+	if size := m.b.RowSize(); size > m.maxRow {
+		m.b.Discard()
 		m.res.Reject(store.RejectTooLarge, 1, fmt.Sprintf("record of %d bytes is over the limit of %d: send less per record", size, m.maxRow))
 		return
 	}
-	b.Next()
+	m.b.Next()
 }
 
 func (m *mapper) body(v pcommon.Value) string {
