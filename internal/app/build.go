@@ -42,7 +42,8 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	a.life.goRun("span metrics", gen.Run)
 	a.gate = gate.New(gate.Options{
 		Logs: a.stores.logs.AppendLogs, LogsWire: a.stores.logs.AppendWire, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
-		Ledger: a.ledger, AfterTraces: gen.Observe,
+		TracesWire: a.stores.traces.AppendWire,
+		Ledger: a.ledger, AfterTraces: gen.Observe, AfterTracesWire: gen.ObserveWire,
 	})
 	mux := http.NewServeMux()
 	if err := a.newScraper(); err != nil {

@@ -76,6 +76,11 @@ func (o Options) shortWay(id component.ID, signal model.Signal) otlp.Direct {
 			_, ok, err := o.Gate.LogsWire(ctx, o.Scope, source, body)
 			return ok, verdict(err)
 		}
+	case model.Traces:
+		return func(ctx context.Context, body []byte) (bool, error) {
+			_, ok, err := o.Gate.TracesWire(ctx, o.Scope, source, body)
+			return ok, verdict(err)
+		}
 	}
 	return nil
 }

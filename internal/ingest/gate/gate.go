@@ -24,10 +24,14 @@ type Options struct {
 	// LogsWire stores an encoded OTLP request of n records, or says with ok false
 	// that it has to be decoded for Logs. It may be nil.
 	LogsWire func(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error)
-	Ledger   *ledger.Ledger
+	// TracesWire is the same for spans.
+	TracesWire func(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error)
+	Ledger     *ledger.Ledger
 	// AfterTraces sees the spans that were stored, before the sender is
 	// answered. It must not keep or change them.
 	AfterTraces func(model.Scope, ptrace.Traces)
+	// AfterTracesWire is AfterTraces for a request that TracesWire stored.
+	AfterTracesWire func(model.Scope, []byte)
 }
 
 // Gate is safe for concurrent use.
@@ -56,6 +60,23 @@ func (g *Gate) LogsWire(ctx context.Context, scope model.Scope, source string, b
 	n, res, ok, err := g.o.LogsWire(ctx, scope, body)
 	if ok && n > 0 {
 		g.record(ctx, source, model.Logs, n, res, err)
+	}
+	return res, ok, err
+}
+
+// TracesWire is Traces for an encoded OTLP request. With ok false nothing has
+// happened: the request has to be decoded.
+func (g *Gate) TracesWire(ctx context.Context, scope model.Scope, source string, body []byte) (res store.WriteResult, ok bool, err error) {
+	if g.o.TracesWire == nil {
+		return res, false, nil
+	}
+	n, res, ok, err := g.o.TracesWire(ctx, scope, body)
+	if !ok || n == 0 {
+		return res, ok, err
+	}
+	g.record(ctx, source, model.Traces, n, res, err)
+	if err == nil && res.Stored > 0 && g.o.AfterTracesWire != nil {
+		g.o.AfterTracesWire(scope, body)
 	}
 	return res, ok, err
 }

@@ -102,16 +102,18 @@ func (g *Generator) Observe(scope model.Scope, td ptrace.Traces) {
 		for j := range rs.ScopeSpans().Len() {
 			spans := rs.ScopeSpans().At(j).Spans()
 			for k := range spans.Len() {
-				g.span(svc, spans.At(k), now)
+				sp := decodedSpan(spans.At(k))
+				g.span(svc, &sp, now)
 			}
 		}
 	}
 }
 
-func (g *Generator) span(svc serviceKey, sp ptrace.Span, now time.Time) {
-	weight := samplingWeight(sp.TraceState().AsRaw())
-	seconds := spanSeconds(sp)
-	key := spanKey{svc, sp.Name(), sp.Kind(), sp.Status().Code()}
+// span counts one span, of which nothing may be kept.
+func (g *Generator) span(svc serviceKey, sp *span, now time.Time) {
+	weight := samplingWeight(sp.state)
+	seconds := sp.seconds()
+	key := spanKey{svc, sp.name, sp.kind, sp.status}
 	s := g.spans[key]
 	if s == nil {
 		if g.names[svc] >= maxSpanNames {
@@ -128,7 +130,7 @@ func (g *Generator) span(svc serviceKey, sp ptrace.Span, now time.Time) {
 		}
 	}
 	s.calls.add(weight, now)
-	s.latency.observe(seconds, weight, sp.TraceID(), sp.EndTimestamp().AsTime(), now)
+	s.latency.observe(seconds, weight, sp.trace, sp.finished(), now)
 	g.graph.span(svc, sp, seconds, weight, now)
 }
 

@@ -108,16 +108,16 @@ func newPairs(emit func(call, time.Time)) *pairs {
 	return &pairs{emit: emit, waiting: map[pairKey]*side{}}
 }
 
-func (p *pairs) span(svc serviceKey, sp ptrace.Span, seconds, weight float64, now time.Time) {
+func (p *pairs) span(svc serviceKey, sp *span, seconds, weight float64, now time.Time) {
 	s := &side{
 		product: svc.product, service: svc.service, seconds: seconds, weight: weight,
-		failed: sp.Status().Code() == ptrace.StatusCodeError, finished: sp.EndTimestamp().AsTime(), deadline: now.Add(pairWait),
+		failed: sp.status == ptrace.StatusCodeError, finished: sp.finished(), deadline: now.Add(pairWait),
 	}
-	key := pairKey{trace: sp.TraceID()}
-	switch sp.Kind() {
+	key := pairKey{trace: sp.trace}
+	switch sp.kind {
 	case ptrace.SpanKindClient, ptrace.SpanKindProducer:
 		s.client = true
-		key.span = sp.SpanID()
+		key.span = sp.id
 		s.connection, s.peer = peerOf(sp)
 		if s.connection == connDatabase {
 			// A database sends no spans: the call is complete as it is.
@@ -126,8 +126,8 @@ func (p *pairs) span(svc serviceKey, sp ptrace.Span, seconds, weight float64, no
 			return
 		}
 	case ptrace.SpanKindServer, ptrace.SpanKindConsumer:
-		key.span = sp.ParentSpanID()
-		if sp.Kind() == ptrace.SpanKindConsumer {
+		key.span = sp.parent
+		if sp.kind == ptrace.SpanKindConsumer {
 			s.connection = connMessaging
 		}
 		if key.span.IsEmpty() {
@@ -186,11 +186,11 @@ func (p *pairs) expire(now time.Time) {
 // peerOf tells what a client span talks to: a database by its system's name, a
 // queue, or a named peer. Attribute names: OpenTelemetry semantic conventions
 // for database, messaging and general attributes, old and new.
-func peerOf(sp ptrace.Span) (connection, peer string) {
+func peerOf(sp *span) (connection, peer string) {
 	get := func(keys ...string) string {
 		for _, k := range keys {
-			if v, ok := sp.Attributes().Get(k); ok && v.AsString() != "" {
-				return v.AsString()
+			if v := sp.attribute(k); v != "" {
+				return v
 			}
 		}
 		return ""

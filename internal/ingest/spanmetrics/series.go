@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"hinomi/internal/model"
 )
@@ -114,11 +113,6 @@ func spanLabels(k spanKey) []labels.Label {
 }
 
 // spanSeconds is the duration of a span, never negative.
-func spanSeconds(sp ptrace.Span) float64 {
-	d := int64(sp.EndTimestamp()) - int64(sp.StartTimestamp())
-	return float64(max(0, d)) / 1e9
-}
-
 // samplingWeight is how many spans one head-sampled span stands for: the
 // inverse of the probability in the tracestate's "ot=th:…" (OpenTelemetry
 // TraceState: Probability Sampling, "rejection threshold").

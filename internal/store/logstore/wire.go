@@ -3,14 +3,13 @@ package logstore
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 
 	"hinomi/internal/model"
+	"hinomi/internal/model/otlpwire"
 	"hinomi/internal/store"
-	"hinomi/internal/store/otlpwire"
 )
 
 // AppendWire stores the records of an encoded ExportLogsServiceRequest without
@@ -77,7 +76,7 @@ func (w *wireMapper) resourceLogs(b []byte) (ok bool) {
 	if seen > 1 {
 		return false
 	}
-	info := w.store.known.resource(resource)
+	info := w.store.known.resources.Get(resource, knownResourceOf)
 	if info == nil {
 		return false
 	}
@@ -137,7 +136,7 @@ func (w *wireMapper) scopeLogs(r *resourceInfo, b []byte) (ok bool) {
 	if seen > 1 {
 		return false
 	}
-	info := w.store.known.scope(scope)
+	info := w.store.known.scopes.Get(scope, knownScopeOf)
 	if info == nil {
 		return false
 	}
@@ -301,67 +300,30 @@ type knownScope struct {
 	loki bool
 }
 
-// maxKnown bounds each of the two maps; when one is full it starts anew.
-const (
-	maxKnown      = 8192
-	maxKnownBytes = 64 << 10 // of one encoded resource
-)
-
-// known remembers what encoded resources and scopes became, since senders send
-// the same few with every request.
+// known remembers what encoded resources and scopes became.
 type known struct {
-	mu        sync.RWMutex
-	resources map[string]*knownResource
-	scopes    map[string]*knownScope
+	resources otlpwire.Memo[knownResource]
+	scopes    otlpwire.Memo[knownScope]
 }
 
-func (k *known) resource(raw []byte) *knownResource {
-	k.mu.RLock()
-	info := k.resources[string(raw)]
-	k.mu.RUnlock()
-	if info != nil {
-		return info
-	}
+func knownResourceOf(raw []byte) *knownResource {
 	req := plogotlp.NewExportRequest()
 	if req.UnmarshalProto(otlpwire.AppendBytes(nil, 1, otlpwire.AppendBytes(nil, 1, raw))) != nil {
 		return nil
 	}
 	res := req.Logs().ResourceLogs().At(0).Resource().Attributes()
-	info = &knownResource{resourceInfo: resourceColumns(res)}
+	info := &knownResource{resourceInfo: resourceColumns(res)}
 	if v, ok := res.Get(model.ResourceProduct); ok {
 		info.claimed = v.AsString()
-	}
-	if len(raw) <= maxKnownBytes {
-		k.mu.Lock()
-		if k.resources == nil || len(k.resources) >= maxKnown {
-			k.resources = map[string]*knownResource{}
-		}
-		k.resources[string(raw)] = info
-		k.mu.Unlock()
 	}
 	return info
 }
 
-func (k *known) scope(raw []byte) *knownScope {
-	k.mu.RLock()
-	info := k.scopes[string(raw)]
-	k.mu.RUnlock()
-	if info != nil {
-		return info
-	}
+func knownScopeOf(raw []byte) *knownScope {
 	req := plogotlp.NewExportRequest()
 	if req.UnmarshalProto(otlpwire.AppendBytes(nil, 1, otlpwire.AppendBytes(nil, 2, otlpwire.AppendBytes(nil, 1, raw)))) != nil {
 		return nil
 	}
 	scope := req.Logs().ResourceLogs().At(0).ScopeLogs().At(0).Scope()
-	info = &knownScope{json: scopeJSON(scope), loki: scope.Name() == LokiScope}
-	if len(raw) <= maxKnownBytes {
-		k.mu.Lock()
-		if k.scopes == nil || len(k.scopes) >= maxKnown {
-			k.scopes = map[string]*knownScope{}
-		}
-		k.scopes[string(raw)] = info
-		k.mu.Unlock()
-	}
-	return info
+	return &knownScope{json: scopeJSON(scope), loki: scope.Name() == LokiScope}
 }

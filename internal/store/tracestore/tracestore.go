@@ -20,7 +20,8 @@ import (
 // Store implements store.TraceStore.
 type Store struct {
 	*columnar.Table
-	now func() time.Time
+	now   func() time.Time
+	known known
 }
 
 var _ store.TraceStore = (*Store)(nil)
@@ -63,6 +64,14 @@ type mapper struct {
 // resourceInfo is what all spans of one resource and scope share.
 type resourceInfo struct{ product, service, json, scope string }
 
+func resourceColumns(res pcommon.Map) resourceInfo {
+	r := resourceInfo{service: "unknown_service", json: string(attrs.AppendMap(nil, res))}
+	if v, ok := res.Get("service.name"); ok && v.AsString() != "" {
+		r.service = strings.ToValidUTF8(v.AsString(), "\uFFFD")
+	}
+	return r
+}
+
 func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
 	res := rs.Resource().Attributes()
 	claimed := ""
@@ -78,10 +87,8 @@ func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
 		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
 		return
 	}
-	r := resourceInfo{product: product, service: "unknown_service", json: string(attrs.AppendMap(nil, res))}
-	if v, ok := res.Get("service.name"); ok && v.AsString() != "" {
-		r.service = strings.ToValidUTF8(v.AsString(), "\uFFFD")
-	}
+	r := resourceColumns(res)
+	r.product = product
 	for i := range rs.ScopeSpans().Len() {
 		ss := rs.ScopeSpans().At(i)
 		r.scope = attrs.Scope(ss.Scope())
@@ -92,56 +99,96 @@ func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
 }
 
 func (m *mapper) span(r *resourceInfo, sp ptrace.Span) {
-	id, spanID := sp.TraceID(), sp.SpanID()
-	if id.IsEmpty() || spanID.IsEmpty() {
+	id, spanID, parent := sp.TraceID(), sp.SpanID(), sp.ParentSpanID()
+	x := row{
+		start: int64(sp.StartTimestamp()), end: int64(sp.EndTimestamp()), name: sp.Name(), kind: int64(sp.Kind()), status: int64(sp.Status().Code()),
+		message: sp.Status().Message(), state: sp.TraceState().AsRaw(), flags: int64(sp.Flags()),
+		dropped: [3]uint32{sp.DroppedAttributesCount(), sp.DroppedEventsCount(), sp.DroppedLinksCount()},
+	}
+	if !id.IsEmpty() {
+		x.trace = string(id[:])
+	}
+	if !spanID.IsEmpty() {
+		x.span = string(spanID[:])
+	}
+	if !parent.IsEmpty() {
+		x.parent = string(parent[:])
+	}
+	if !m.begin(r, &x) {
+		return
+	}
+	m.lists(sp)
+	m.buf = m.b.AddAttributes(m.buf, sp.Attributes())
+	m.end()
+}
+
+// row is a span without its events, links and attributes.
+type row struct {
+	trace, span, parent  string // empty when absent
+	start, end           int64
+	name, state, message string
+	kind, status, flags  int64
+	dropped              [3]uint32 // attributes, events, links
+}
+
+// begin sets the fixed columns of a row. It is false when the row is refused.
+func (m *mapper) begin(r *resourceInfo, x *row) bool {
+	if x.trace == "" || x.span == "" {
 		m.res.Reject(store.RejectMalformed, 1, "span without trace id or span id")
-		return
+		return false
 	}
-	ts := int64(sp.StartTimestamp())
-	if ts <= 0 {
+	if x.start <= 0 {
 		m.res.Reject(store.RejectMalformed, 1, "span without start time")
-		return
+		return false
 	}
-	if reason, ok := m.store.Accept(ts, m.now); !ok {
+	if reason, ok := m.store.Accept(x.start, m.now); !ok {
 		m.res.Reject(reason, 1, fmt.Sprintf("span start %s is outside of the accepted time range (retention %s, at most %s in the future): check the sender's clock",
-			time.Unix(0, ts).UTC().Format(time.RFC3339), m.store.Options().Retention, m.store.Options().MaxFuture))
-		return
+			time.Unix(0, x.start).UTC().Format(time.RFC3339), m.store.Options().Retention, m.store.Options().MaxFuture))
+		return false
 	}
 	b := m.b
-	b.Int(colTime, ts)
+	b.Int(colTime, x.start)
 	// A clock that jumped back must not make a negative duration.
-	b.Int(colDuration, max(0, int64(sp.EndTimestamp())-ts))
+	b.Int(colDuration, max(0, x.end-x.start))
 	b.Str(colProduct, r.product)
 	b.Str(colService, r.service)
 	b.Str(colResource, r.json)
 	b.Str(colScope, r.scope)
-	b.Bytes(colTrace, string(id[:]))
-	b.Bytes(colSpan, string(spanID[:]))
-	if p := sp.ParentSpanID(); !p.IsEmpty() {
-		b.Bytes(colParent, string(p[:]))
+	b.Bytes(colTrace, x.trace)
+	b.Bytes(colSpan, x.span)
+	if x.parent != "" {
+		b.Bytes(colParent, x.parent)
 	}
-	b.Str(colName, sp.Name())
-	b.Int(colKind, int64(sp.Kind()))
-	b.Int(colStatus, int64(sp.Status().Code()))
-	b.Str(colStatusMsg, sp.Status().Message())
-	b.Str(colTraceState, sp.TraceState().AsRaw())
-	b.Int(colFlags, int64(sp.Flags()))
+	b.Str(colName, x.name)
+	b.Int(colKind, x.kind)
+	b.Int(colStatus, x.status)
+	b.Str(colStatusMsg, x.message)
+	b.Str(colTraceState, x.state)
+	b.Int(colFlags, x.flags)
+	if d := x.dropped; d != [3]uint32{} {
+		b.Str(colDropped, fmt.Sprintf("%d,%d,%d", d[0], d[1], d[2]))
+	}
+	return true
+}
+
+// lists sets the events and links of the current row.
+func (m *mapper) lists(sp ptrace.Span) {
 	if sp.Events().Len() > 0 {
-		b.Str(colEvents, string(appendEvents(nil, sp.Events())))
+		m.b.Str(colEvents, string(appendEvents(nil, sp.Events())))
 	}
 	if sp.Links().Len() > 0 {
-		b.Str(colLinks, string(appendLinks(nil, sp.Links())))
+		m.b.Str(colLinks, string(appendLinks(nil, sp.Links())))
 	}
-	if a, e, l := sp.DroppedAttributesCount(), sp.DroppedEventsCount(), sp.DroppedLinksCount(); a|e|l != 0 {
-		b.Str(colDropped, fmt.Sprintf("%d,%d,%d", a, e, l))
-	}
-	m.buf = b.AddAttributes(m.buf, sp.Attributes())
-	if size := b.RowSize(); size > m.maxRow {
-		b.Discard()
+}
+
+// end finishes a row, unless it is too large.
+func (m *mapper) end() {
+	if size := m.b.RowSize(); size > m.maxRow {
+		m.b.Discard()
 		m.res.Reject(store.RejectTooLarge, 1, fmt.Sprintf("span of %d bytes is over the limit of %d: send fewer or shorter attributes and events", size, m.maxRow))
 		return
 	}
-	b.Next()
+	m.b.Next()
 }
 
 // Trace implements store.TraceStore.
