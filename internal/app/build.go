@@ -43,7 +43,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	a.gate = gate.New(gate.Options{
 		Logs: a.stores.logs.AppendLogs, LogsWire: a.stores.logs.AppendWire, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
 		TracesWire: a.stores.traces.AppendWire,
-		Ledger: a.ledger, AfterTraces: gen.Observe, AfterTracesWire: gen.ObserveWire,
+		Ledger:     a.ledger, AfterTraces: gen.Observe, AfterTracesWire: gen.ObserveWire,
 	})
 	mux := http.NewServeMux()
 	if err := a.newScraper(); err != nil {

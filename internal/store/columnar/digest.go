@@ -49,7 +49,7 @@ func (s *segment) digestGroup(sum hash.Hash, group int) error {
 	slices.Sort(names)
 	vecs := make([]*store.Vec, len(names))
 	for i, name := range names {
-		v, err := s.column(group, name, 0, s.groups[group].rows)
+		v, err := s.column(group, name, 0, s.groups[group].rows, s.dictionary)
 		if err != nil {
 			return err
 		}

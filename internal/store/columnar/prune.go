@@ -334,13 +334,14 @@ type groupSource struct {
 	seg    *segment
 	group  int
 	lo, hi int
+	whole  dictionaries // when most rows of the row group are read
 }
 
 func (g *groupSource) column(name string) (*store.Vec, error) {
 	if !g.seg.wanted(g.group, name) {
 		return nil, nil
 	}
-	return g.seg.column(g.group, name, g.lo, g.hi)
+	return g.seg.column(g.group, name, g.lo, g.hi, g.whole)
 }
 
 // rows decodes only the pages that hold the wanted rows.
@@ -354,7 +355,7 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 	}
 	c := &g.seg.file.Groups[g.group].Chunks[col]
 	from, to := c.PagesOf(g.lo, g.hi)
-	texts := to-from > 1 || len(c.Frames) > 1 && len(rows)*8 < g.hi-g.lo
+	texts := to-from > 1 || g.whole == nil && len(c.Frames) > 1 && len(rows)*8 < g.hi-g.lo
 	if !texts || c.Pages[from].Enc == format.RLEDictionary && len(c.Frames) <= 1 {
 		full, err := g.column(name)
 		if err != nil || full == nil {
@@ -376,7 +377,7 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 				hi = int(rows[j]) + g.lo + 1
 			}
 		}
-		v, err := g.seg.column(g.group, name, lo, hi)
+		v, err := g.seg.column(g.group, name, lo, hi, g.whole)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -32,6 +33,40 @@ type groupScan struct {
 	once     sync.Once
 	granules uint64 // in which rows may match
 	err      error
+
+	mu    sync.Mutex
+	dicts map[int][]string // by column, decoded for this scan
+}
+
+// dictionary decodes a dictionary once for all windows of the row group: a large
+// one is not kept by the cache.
+func (g *groupScan) dictionary(group, col int) ([]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d, ok := g.dicts[col]; ok {
+		return d, nil
+	}
+	d, err := g.seg.dictionary(group, col)
+	if err != nil {
+		return nil, err
+	}
+	if g.dicts == nil {
+		g.dicts = map[int][]string{}
+	}
+	g.dicts[col] = d
+	return d, nil
+}
+
+// manyGranules is of how many granules of a row group whole dictionaries are
+// decoded rather than the parts that single rows need.
+const manyGranules = maxGranules / 4
+
+// forget drops what only windows of the row group need.
+func (g *groupScan) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dicts = nil
+	clear(g.memo.known)
 }
 
 // Scan implements store.Scanner. Units are read by one worker per core; fn is
@@ -208,7 +243,11 @@ func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
 		}
 		first, last := granuleSpan(set)
 		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
-		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: &groupSource{g.seg, g.group, from, to}, memo: &g.memo}
+		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to}
+		if bits.OnesCount64(g.granules) >= manyGranules && s.req.Skip == nil {
+			source.whole = g.dictionary
+		}
+		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo}
 		wanted := allRows(rows, u.n)
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
@@ -219,6 +258,9 @@ func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+	}
+	if s.req.Order == store.AnyOrder {
+		g.forget() // All its windows are done.
 	}
 	return nil
 }

@@ -194,15 +194,20 @@ func (s *segment) verifyGroup(group int) error {
 	return errors.Join(s.groups[group].words.verify(), s.groups[group].values.verify())
 }
 
+// dictionaries gives whole dictionaries to a reader of a row group; nil means
+// from the cache.
+type dictionaries func(group, col int) ([]string, error)
+
 // column decodes the rows [lo, hi) of one column, page by page through the
 // cache. nil when the segment has no such attribute; a fixed column that an older
-// version did not write is all zero values.
-func (s *segment) column(group int, name string, lo, hi int) (*store.Vec, error) {
+// version did not write is all zero values. With whole, dictionaries are decoded
+// as a whole even for few rows.
+func (s *segment) column(group int, name string, lo, hi int, whole dictionaries) (*store.Vec, error) {
 	col := s.file.Column(name)
 	if col < 0 {
 		return s.absent(name, hi-lo), nil
 	}
-	v, err := s.pages(group, col, lo, hi)
+	v, err := s.pages(group, col, lo, hi, whole)
 	if err != nil {
 		return nil, fmt.Errorf("row group %d column %q: %w", group, name, err)
 	}
@@ -217,15 +222,18 @@ func (s *segment) absent(name string, n int) *store.Vec {
 	return nil
 }
 
-func (s *segment) pages(group, col, lo, hi int) (*store.Vec, error) {
+func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec, error) {
 	c := &s.file.Groups[group].Chunks[col]
 	var dict []string
 	if c.Dict != nil {
-		if !s.worthDictionary(c, group, col, hi-lo) {
-			return s.file.ReadTexts(group, col, lo, hi)
+		if whole == nil {
+			if !s.worthDictionary(c, group, col, hi-lo) {
+				return s.file.ReadTexts(group, col, lo, hi)
+			}
+			whole = s.dictionary
 		}
 		var err error
-		if dict, err = s.dictionary(group, col); err != nil {
+		if dict, err = whole(group, col); err != nil {
 			return nil, err
 		}
 	}
