@@ -18,6 +18,7 @@ var errTemplateSize = errors.New("template writes more than 1 MiB for one line")
 // template is a compiled line_format or label_format template. It belongs to
 // one query and is not for concurrent use.
 type template struct {
+	text   string
 	t      *texttemplate.Template
 	fields []string
 	all    bool // it may read any label
@@ -37,7 +38,7 @@ func (b *limitedBuilder) Write(p []byte) (int, error) {
 }
 
 func newTemplate(text string) (*template, error) {
-	t := &template{}
+	t := &template{text: text}
 	funcs := templateFuncs()
 	funcs["__line__"] = func() string { return t.line }
 	funcs["__timestamp__"] = func() time.Time { return time.Unix(0, t.ts).UTC() }
