@@ -3,6 +3,7 @@ package logql
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,31 @@ func (m *ipMatcher) has(a netip.Addr) bool {
 		return m.prefix.Contains(a)
 	}
 	return a.BitLen() == m.lo.BitLen() && m.lo.Compare(a) <= 0 && a.Compare(m.hi) <= 0
+}
+
+// commonText is what every matching IPv4 address has in common: the address itself
+// or its leading bytes. It is "" when there is nothing to search for.
+func (m *ipMatcher) commonText() string {
+	lo, hi := m.lo, m.hi
+	if m.prefix.IsValid() {
+		lo, hi = m.prefix.Addr(), m.prefix.Addr()
+	}
+	if !lo.Is4() {
+		return ""
+	}
+	if !m.prefix.IsValid() && lo == hi {
+		return lo.String()
+	}
+	a, b := lo.As4(), hi.As4()
+	n := 0
+	for n < 3 && a[n] == b[n] && (!m.prefix.IsValid() || m.prefix.Bits() >= 8*(n+1)) {
+		n++
+	}
+	text := ""
+	for _, part := range a[:n] {
+		text += strconv.Itoa(int(part)) + "."
+	}
+	return text
 }
 
 // found tells whether a text has a matching address anywhere: the longest run of
