@@ -310,7 +310,7 @@ func TestPushLevels(t *testing.T) {
 	f := newFixture(t)
 	body := fmt.Sprintf(`{"streams":[
 		{"stream":{"app":"a","level":"warn"},"values":[["%[1]s","of the stream"],["%[1]s","of metadata",{"detected_level":"error"}]]},
-		{"stream":{"app":"b"},"values":[["%[1]s","ts=1 level=debug msg=x"],["%[1]s","{\"severity\": \"FATAL\"}"],["%[1]s","sealevel=info none"]]}]}`, at(-time.Minute))
+		{"stream":{"app":"b"},"values":[["%[1]s","ts=1 level=debug msg=x"],["%[1]s","{\"severity\": \"FATAL\"}"],["%[1]s","sealevel=high none"]]}]}`, at(-time.Minute))
 	if code, out := f.do("POST", "/loki/api/v1/push", []byte(body), "Content-Type", "application/json"); code != 204 {
 		t.Fatal(code, out)
 	}

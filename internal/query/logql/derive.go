@@ -24,7 +24,8 @@ type derive struct {
 	body     int
 	keyCol   int
 	valueCol int
-	// lenient counts lines with an error too: the query asks for __error__ itself.
+	// lenient counts lines that a parser could not read: the query asks for
+	// __error__ itself.
 	lenient bool
 
 	b      lineLabels
@@ -84,7 +85,7 @@ func (d *derive) Apply(f *plan.Frame) error {
 			}
 			d.floats[r] = v
 		}
-		if d.b.err != "" && !d.lenient {
+		if d.b.err != "" && !(d.lenient && (d.b.err == errJSON || d.b.err == errLogfmt)) {
 			return &PipelineError{Kind: d.b.err, Series: d.b.labels(nil).String(), Details: d.b.details}
 		}
 		if d.texts != nil {

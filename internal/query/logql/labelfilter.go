@@ -116,6 +116,16 @@ func (e *LabelNumber) read(text string) (float64, error) {
 	return strconv.ParseFloat(text, 64)
 }
 
+// constant reads the number that a label is compared with. Unlike a label's text it
+// may count days and weeks.
+func (e *LabelNumber) constant(text string) (float64, error) {
+	if e.Unit == 'd' {
+		d, err := parseDuration(text)
+		return d.Seconds(), err
+	}
+	return e.read(text)
+}
+
 func compareFloat(op string, a, b float64) bool {
 	switch op {
 	case "==":

@@ -196,22 +196,35 @@ func (b *lineLabels) sort() {
 	slices.SortFunc(b.list, func(x, y lineLabel) int { return strings.Compare(x.name, y.name) })
 }
 
-// labels copies the labels for which keep is true (nil: all), the error ones
-// included.
+// labels copies the labels for which keep is true (nil: all, the error ones
+// included).
 func (b *lineLabels) labels(keep func(l lineLabel) bool) labels.Labels {
-	out := make([]labels.Label, 0, len(b.list)+2)
-	for _, l := range b.list {
-		if keep == nil || keep(l) {
-			out = append(out, labels.Label{Name: l.name, Value: strings.Clone(l.value)})
-		}
+	if keep == nil {
+		return b.withError(func(lineLabel) bool { return true })
 	}
-	if keep == nil && b.err != "" {
+	return labels.New(b.copied(keep)...)
+}
+
+// withError is labels with the error ones.
+func (b *lineLabels) withError(keep func(l lineLabel) bool) labels.Labels {
+	out := b.copied(keep)
+	if b.err != "" {
 		out = append(out, labels.Label{Name: errorLabel, Value: b.err})
 		if b.details != "" {
 			out = append(out, labels.Label{Name: detailsLabel, Value: strings.Clone(b.details)})
 		}
 	}
 	return labels.New(out...)
+}
+
+func (b *lineLabels) copied(keep func(l lineLabel) bool) []labels.Label {
+	out := make([]labels.Label, 0, len(b.list)+2)
+	for _, l := range b.list {
+		if keep(l) {
+			out = append(out, labels.Label{Name: l.name, Value: strings.Clone(l.value)})
+		}
+	}
+	return out
 }
 
 // data is the map that templates see.

@@ -102,14 +102,8 @@ func makeRow(b *lineLabels) logRow {
 		entry: Entry{
 			Ts: b.ts, Line: strings.Clone(b.line),
 			Metadata: b.labels(func(l lineLabel) bool { return l.cat == catMeta }),
-			Parsed:   b.labels(func(l lineLabel) bool { return l.cat == catParsed }),
+			Parsed:   b.withError(func(l lineLabel) bool { return l.cat == catParsed }),
 		},
-	}
-	if b.err != "" {
-		pb := labels.NewBuilder(row.entry.Parsed)
-		pb.Set(errorLabel, b.err)
-		pb.Set(detailsLabel, strings.Clone(b.details))
-		row.entry.Parsed = pb.Labels()
 	}
 	row.stream = row.labels.String()
 	return row

@@ -131,7 +131,7 @@ func (p *parser) labelNumber(name string, op token) (LabelExpr, error) {
 	}
 	p.next()
 	text := t.text
-	v, err := e.read(text)
+	v, err := e.constant(text)
 	if err != nil {
 		return nil, errorAt(p.src, t.pos, "", "%s", err)
 	}

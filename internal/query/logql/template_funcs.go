@@ -68,8 +68,8 @@ func templateFuncs() texttemplate.FuncMap {
 		},
 		"fromJson": func(s string) any {
 			var v any
-			if json.Unmarshal([]byte(s), &v) != nil || v == nil {
-				return ""
+			if json.Unmarshal([]byte(s), &v) != nil {
+				return nil
 			}
 			return v
 		},

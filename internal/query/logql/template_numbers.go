@@ -11,7 +11,7 @@ import (
 )
 
 // numberFuncs are the mathematical functions of templates. What is no number
-// counts as 0. Those of integers do not read fractions: "3.7" is none.
+// counts as 0. Those of integers cut fractions off.
 func numberFuncs() texttemplate.FuncMap {
 	return texttemplate.FuncMap{
 		"int":     func(v any) int { return int(integer(v)) },
@@ -113,7 +113,7 @@ func integer(v any) int64 {
 	if !ok {
 		return int64(number(v))
 	}
-	if whole, zeros, ok := strings.Cut(s, "."); ok && strings.Trim(zeros, "0") == "" {
+	if whole, rest, ok := strings.Cut(s, "."); ok && strings.Trim(rest, "0123456789") == "" {
 		s = whole
 	}
 	n, err := strconv.ParseInt(s, 0, 64)
