@@ -52,6 +52,9 @@ func New(o Options) (*Engine, error) {
 // MaxEntries is the largest Request.Limit.
 func (e *Engine) MaxEntries() int { return e.o.MaxEntries }
 
+// MaxSeries is how many series a metric answer may have.
+func (e *Engine) MaxSeries() int { return e.o.MaxSeries }
+
 // Request asks a query over a time range.
 type Request struct {
 	Query string
