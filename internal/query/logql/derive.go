@@ -27,6 +27,7 @@ type derive struct {
 	// lenient counts lines that a parser could not read: the query asks for
 	// __error__ itself.
 	lenient bool
+	covers  func(ts int64) bool // nil: every row lies in a window
 
 	b      lineLabels
 	ids    map[string]uint32
@@ -74,6 +75,9 @@ func (d *derive) Apply(f *plan.Frame) error {
 	ts := f.Cols[0].Ints
 	for i := range f.Rows() {
 		r := f.Row(i)
+		if d.covers != nil && !d.covers(ts[r]) {
+			continue
+		}
 		d.src.fill(f, r, ts[r], f.Cols[d.body].Str(r), &d.b)
 		if !d.c.run(&d.b) {
 			continue

@@ -101,9 +101,9 @@ func fusible(e *VectorAgg) (*RangeAgg, *Grouping, bool) {
 	case "rate", "count_over_time", "bytes_rate", "bytes_over_time", "sum_over_time":
 		ok = e.Op == "sum"
 	case "max_over_time":
-		ok = e.Op == "max"
+		ok = e.Op == "max" && !groupsBySample(e, r)
 	case "min_over_time":
-		ok = e.Op == "min"
+		ok = e.Op == "min" && !groupsBySample(e, r)
 	default:
 		ok = false
 	}
@@ -112,6 +112,12 @@ func fusible(e *VectorAgg) (*RangeAgg, *Grouping, bool) {
 		g = &Grouping{}
 	}
 	return r, g, ok
+}
+
+// groupsBySample tells whether an aggregation asks for the label that the sample is
+// taken from, which series do not have. Sums get to see it nevertheless, as in Loki.
+func groupsBySample(e *VectorAgg, r *RangeAgg) bool {
+	return e.Grouping != nil && slices.Contains(e.Grouping.Labels, r.Unwrap.Label)
 }
 
 func (ev *evaluator) vectorAgg(e *VectorAgg) (value, error) {

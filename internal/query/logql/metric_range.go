@@ -162,6 +162,7 @@ func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
 		d := newDerive(p, c)
 		stages = []plan.Stage{d}
 		agg.Keys, agg.Value = []int{d.keyCol}, d.valueCol
+		d.covers = agg.Covers()
 		labelsOf = d.labelsOf
 	}
 	r, err := plan.RunAggregate(ev.ctx, ev.e.o.Store, ev.scope, c.scan, stages, agg)

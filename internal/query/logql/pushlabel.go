@@ -30,11 +30,6 @@ func pushLabel(e LabelExpr, s *schema) pushedLine {
 		return pushedLine{where: p, exact: true}
 	case *LabelNumber:
 		return pushNumber(e, s)
-	case *LabelIP:
-		if extractedName(e.Name) {
-			return pushedLine{}
-		}
-		return pushedLine{where: present(s.candidates(e.Name))}
 	case *LabelBinary:
 		l, r := pushLabel(e.L, s), pushLabel(e.R, s)
 		switch {
