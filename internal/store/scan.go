@@ -27,7 +27,11 @@ type ScanRequest struct {
 	// Skip, if set, is asked before each unit with its time bounds (both
 	// inclusive); true leaves the unit unread, without affecting the answer's
 	// completeness. It makes "the newest 100" cheap.
-	Skip   func(minTs, maxTs int64) bool
+	Skip func(minTs, maxTs int64) bool
+	// Limit, if set, is how many of the first rows in Order are of use: of one
+	// batch's rows those beyond the first Limit may be left out, and then do not
+	// count as matched. It needs an Order.
+	Limit  int
 	Budget Budget
 }
 

@@ -41,6 +41,9 @@ func (e *Engine) logs(ctx context.Context, scope model.Scope, l *LogExpr, r Requ
 	if r.Interval > 0 {
 		n = e.o.MaxEntries
 	}
+	if len(c.stages) == 0 {
+		c.scan.Limit = n // The scan filters, so no row is dropped behind it.
+	}
 	top := plan.Top[logRow]{N: n, Newest: !r.Forward, Row: func(f *plan.Frame, row int) (logRow, bool, error) {
 		if judge != nil && !judge.passes(f, row) {
 			return logRow{}, false, nil
