@@ -10,6 +10,7 @@ import (
 type compiled struct {
 	scan   plan.Scan
 	stages []lineStage
+	drops  bool // a stage may drop lines
 	schema *schema
 	index  map[store.ColumnRef]int
 }
@@ -56,6 +57,7 @@ func compile(e *LogExpr, s *schema) *compiled {
 		}
 		if !pushed {
 			c.stages = append(c.stages, compileStage(st))
+			c.drops = c.drops || dropsLines(st)
 		}
 		line = line && !mutatesLine(st)
 		names = names && !mutatesLabels(st)
@@ -64,6 +66,15 @@ func compile(e *LogExpr, s *schema) *compiled {
 		c.scan.Where = where
 	}
 	return c
+}
+
+// dropsLines tells whether a stage filters.
+func dropsLines(s Stage) bool {
+	switch s.(type) {
+	case *LineFilter, *LabelFilter:
+		return true
+	}
+	return false
 }
 
 // run sends one line through the stages.

@@ -136,11 +136,13 @@ func (f *fieldFinder) object(data []byte, path []string) error {
 			f.names.prefix = f.names.prefix[:from]
 			return err
 		case jsonparser.String, jsonparser.Number, jsonparser.Boolean:
-			name := f.names.name(k)
-			if f.b.index(name) >= 0 {
-				name += extractedSuffix
+			// As in a pipeline, the first of equal names counts.
+			if n := len(f.b.list); f.b.wants(f.names.name(k)) {
+				f.b.addParsed(f.names.name(k), jsonText(v, t))
+				for _, l := range f.b.list[n:] {
+					f.add(l.name, l.value, []string{"json"}, here)
+				}
 			}
-			f.add(name, jsonText(v, t), []string{"json"}, here)
 		}
 		return nil
 	})

@@ -65,19 +65,26 @@ func compileAll(l *LogExpr) []lineStage {
 	return out
 }
 
-// logs are the lines in [from, to), newest first.
-func (n *naive) logs(l *LogExpr, from, to int64) []string {
+// logs are the first limit lines in [from, to), sorted.
+func (n *naive) logs(l *LogExpr, r Request) []string {
 	var out []string
 	stages := compileAll(l)
-	for _, r := range n.rows {
-		if r.ts < from || r.ts >= to {
+	for _, row := range n.rows {
+		if row.ts < r.Start.UnixNano() || row.ts >= r.End.UnixNano() {
 			continue
 		}
-		if b := n.pipe(r, l, stages); b != nil {
-			out = append(out, fmt.Sprintf("%d %s %s", r.ts, b.labels(nil), b.line))
+		if b := n.pipe(row, l, stages); b != nil {
+			out = append(out, fmt.Sprintf("%d %s %s", row.ts, b.labels(nil), b.line))
 		}
 	}
-	slices.Sort(out)
+	slices.Sort(out) // all times have the same number of digits
+	switch {
+	case r.Limit == 0 || len(out) <= r.Limit:
+	case r.Forward:
+		out = out[:r.Limit]
+	default:
+		out = out[len(out)-r.Limit:]
+	}
 	return out
 }
 
@@ -412,7 +419,8 @@ func (n *naive) compareLogs(t *testing.T, eng *Engine, rnd *rand.Rand, query str
 		t.Errorf("%s: %v", query, err)
 		return false
 	}
-	res, err := eng.Range(context.Background(), model.ScopeAll(), Request{Query: query, Start: time.Unix(0, from), End: time.Unix(0, to)})
+	r := Request{Query: query, Start: time.Unix(0, from), End: time.Unix(0, to), Limit: pick(rnd, 0, 1, 3, 25), Forward: rnd.IntN(2) == 0}
+	res, err := eng.Range(context.Background(), model.ScopeAll(), r)
 	if err != nil {
 		t.Errorf("%s: %v", query, err)
 		return false
@@ -428,9 +436,9 @@ func (n *naive) compareLogs(t *testing.T, eng *Engine, rnd *rand.Rand, query str
 		}
 	}
 	slices.Sort(got)
-	want := n.logs(l, from, to)
+	want := n.logs(l, r)
 	if !slices.Equal(got, want) {
-		t.Errorf("%s\n got %d\n%s\nwant %d\n%s", query, len(got), strings.Join(got, "\n"), len(want), strings.Join(want, "\n"))
+		t.Errorf("%s limit %d forward %v\n got %d\n%s\nwant %d\n%s", query, r.Limit, r.Forward, len(got), strings.Join(got, "\n"), len(want), strings.Join(want, "\n"))
 	}
 	return len(want) > 0
 }
