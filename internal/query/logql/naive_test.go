@@ -2,12 +2,14 @@ package logql
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +280,15 @@ func naiveData(rnd *rand.Rand, n int) []naiveRow {
 		if rnd.IntN(3) == 0 {
 			r.meta["status"] = pick(rnd, "200", "500", "abc")
 		}
+		if rnd.IntN(2) == 0 {
+			r.meta["code"] = pick(rnd, "200", "404", "500") // stored as integers
+		}
+		if rnd.IntN(2) == 0 {
+			r.meta["mixed"] = pick(rnd, "7", "404", "text") // integers and texts
+		}
+		if rnd.IntN(3) == 0 {
+			r.meta["trace_id"] = strings.Repeat(pick(rnd, "0a", "1b"), 16)
+		}
 		status, took, msg := pick(rnd, "200", "404", "500"), rnd.IntN(50), pick(rnd, "hello", "Hello world", "it failed", "x")
 		switch rnd.IntN(5) {
 		case 0:
@@ -312,6 +323,8 @@ func naiveStages(rnd *rand.Rand) string {
 			`| user="u1"`, `| user!=""`, `| user=~"u.*"`, `| user!~"u1|7"`, `| status="500"`, `| status!="abc"`, `| status=~"2..|5.."`, `| detected_level="unknown"`,
 			`| user="u1" or status="500"`, `| user="u2" and app="a"`, `| (env="prod" or env="") and app!="b"`, `| status >= 400`, `| user > 5 or app="a"`, `| took > 20ms`, `| n = 1`, `| ip=ip("10.0.0.0/24")`,
 			`| __error__=""`, `| drop __error__=~".+"`, `| drop user, status="500"`, `| keep app, status, msg=~".+"`, `| label_format st=status`, `| label_format x="{{.app}}-{{.status}}"`, `| line_format "{{.msg}}!"`, `| line_format "{{.app}} {{__line__}}"`,
+			`| code >= 404`, `| code = 404`, `| code != 200`, `| code < 404.5`, `| code > 200 and code < 500`, `| code = 200 or user="u1"`, `| code="404"`, `| code=~"404|500"`, `| code!~"4.."`, `| code!=""`, `| code > 1s`,
+			`| mixed > 7`, `| mixed = 404`, `| mixed != 7`, `| mixed="7"`, `| mixed=~"7|text"`, `| mixed=""`, `| trace_id="0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"`, `| trace_id=""`, `| trace_id=~"0a.*"`, `| trace_id!="1B"`,
 			`| status_extracted="500"`, `| env_extracted!=""`, `| s="500"`, `| deep="1"`)
 	}
 	return out
@@ -339,9 +352,9 @@ func naiveRange(rnd *rand.Rand) string {
 func naiveMetric(rnd *rand.Rand) string {
 	q := naiveRange(rnd)
 	if rnd.IntN(4) > 0 {
-		q = pick(rnd, "sum", "avg", "min", "max", "count", "stdvar") + pick(rnd, "", " by (app)", " by (app, env)", " by (user, status)", " by (msg)", " by (status_extracted)", " without (user, msg, took, status, n)") + " (" + q + ")"
+		q = pick(rnd, "sum", "avg", "min", "max", "count", "stdvar") + pick(rnd, "", " by (app)", " by (app, env)", " by (user, status)", " by (code)", " by (mixed, trace_id)", " by (msg)", " by (status_extracted)", " without (user, msg, took, status, n)") + " (" + q + ")"
 	}
-	return q + pick(rnd, "", "", " * 2", " > 1")
+	return q + pick(rnd, "", "", " * 2", " > 1.2345")
 }
 
 func naivePush(t *testing.T, s store.LogStore, rows []naiveRow) {
@@ -358,7 +371,18 @@ func naivePush(t *testing.T, s store.LogStore, rows []naiveRow) {
 		lr.SetTimestamp(pcommon.Timestamp(r.ts))
 		lr.Body().SetStr(r.line)
 		for k, v := range r.meta {
-			if k != "detected_level" {
+			num, err := strconv.ParseInt(v, 10, 64)
+			switch {
+			case k == "detected_level":
+			case k == "trace_id":
+				var id pcommon.TraceID
+				if _, err := hex.Decode(id[:], []byte(v)); err != nil {
+					t.Fatal(err)
+				}
+				lr.SetTraceID(id)
+			case err == nil && (k == "code" || k == "mixed"):
+				lr.Attributes().PutInt(k, num)
+			default:
 				lr.Attributes().PutStr(k, v)
 			}
 		}
