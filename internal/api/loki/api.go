@@ -26,6 +26,10 @@ const (
 	DefaultMaxDecodedBytes = 64 << 20
 )
 
+// apiVersion is the version of Loki whose API is spoken: Grafana turns features on by
+// it.
+const apiVersion = "3.7.0"
+
 // statusClientClosed is nginx's code for a client that went away; Loki uses it.
 const statusClientClosed = 499
 
@@ -33,11 +37,13 @@ const statusClientClosed = 499
 type Gate func(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error)
 
 // Options wire the API. Engine and Scope are needed; without Write there is no
-// push route.
+// push route, and without Patterns and Deleter those routes answer 404.
 type Options struct {
 	Engine          *logql.Engine
 	Scope           func(*http.Request) model.Scope
 	Write           Gate
+	Patterns        PatternsFunc
+	Deleter         Deleter
 	Malformed       func(source string, signal model.Signal, err error) // told of pushes that cannot be decoded
 	Logger          *slog.Logger
 	Now             func() time.Time
@@ -46,8 +52,11 @@ type Options struct {
 	MaxDecodedBytes int64 // of a push, decompressed
 }
 
-// API is the handler set. It has no state of its own.
-type API struct{ o Options }
+// API is the handler set. Its only state are the tails that run: Close ends them.
+type API struct {
+	o     Options
+	tails *tails
+}
 
 // New checks the options.
 func New(o Options) (*API, error) {
@@ -69,7 +78,7 @@ func New(o Options) (*API, error) {
 	if o.MaxDecodedBytes <= 0 {
 		o.MaxDecodedBytes = DefaultMaxDecodedBytes
 	}
-	return &API{o: o}, nil
+	return &API{o: o, tails: &tails{stop: make(chan struct{})}}, nil
 }
 
 // Register adds the routes under /loki/api/v1/.
@@ -87,6 +96,18 @@ func (a *API) Register(mux *http.ServeMux) {
 	read("series", a.series)
 	read("index/stats", a.indexStats)
 	read("index/volume", a.volume)
+	read("index/volume_range", a.volumeRange)
+	read("detected_labels", a.detectedLabels)
+	read("detected_fields", a.detectedFields)
+	read("detected_field/{name}/values", a.detectedFieldValues)
+	read("patterns", a.patterns)
+	read("drilldown-limits", a.drilldownLimits)
+	mux.HandleFunc("GET "+p+"tail", a.tail)
+	for method, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST": a.requestDelete, "PUT": a.requestDelete, "GET": a.listDeletes, "DELETE": a.cancelDelete,
+	} {
+		mux.HandleFunc(method+" "+p+"delete", a.handle(h))
+	}
 	read("format_query", a.formatQuery)
 	mux.HandleFunc("GET "+p+"status/buildinfo", a.handle(a.buildInfo))
 	if a.o.Write != nil {
@@ -127,6 +148,8 @@ func statusOf(err error) int {
 		return statusClientClosed
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
+	case errors.Is(err, store.ErrNotFound):
+		return http.StatusNotFound
 	case errors.Is(err, store.ErrOverloaded):
 		return http.StatusTooManyRequests
 	case store.Retryable(err):
@@ -137,6 +160,11 @@ func statusOf(err error) int {
 
 func (a *API) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if acceptsGzip(r) {
+			g := &gzipWriter{ResponseWriter: w}
+			defer g.Close() //nolint:errcheck // the client is gone
+			w = g
+		}
 		err := h(w, r)
 		if err == nil {
 			return
@@ -154,9 +182,7 @@ func (a *API) buildInfo(w http.ResponseWriter, _ *http.Request) error {
 	if version == "" {
 		version = "dev"
 	}
-	// Grafana turns features on by Loki's version, so the version of the API
-	// that is spoken comes first.
 	return writeJSON(w, map[string]string{
-		"version": "3.5.0", "revision": version, "branch": "hinomi", "buildDate": "", "buildUser": "", "goVersion": runtime.Version(),
+		"version": apiVersion, "revision": version, "branch": "hinomi", "buildDate": "", "buildUser": "", "goVersion": runtime.Version(),
 	})
 }

@@ -1,12 +1,8 @@
 package loki
 
 import (
-	"cmp"
-	"errors"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -83,8 +79,7 @@ func (a *API) series(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, listResponse{"success", out})
 }
 
-// indexStats tells what a query would read. Streams and entries are exact, bytes
-// are estimated from a sample of lines, as Loki's are from its index.
+// indexStats tells what a query would read.
 func (a *API) indexStats(w http.ResponseWriter, r *http.Request) error {
 	from, to, sel, err := a.labelRange(w, r)
 	if err != nil {
@@ -95,75 +90,18 @@ func (a *API) indexStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	avg, err := a.o.Engine.AverageLine(r.Context(), scope, from, to, sel)
+	volumes, _, _, err := a.o.Engine.Volumes(r.Context(), scope, logql.VolumeRequest{From: from, To: to, Selector: sel})
 	if err != nil {
 		return err
 	}
-	var entries int64
+	var entries, bytes int64
 	for _, s := range streams {
 		entries += s.Lines
 	}
+	for _, v := range volumes {
+		bytes += int64(v.Bytes[0])
+	}
 	return writeJSON(w, map[string]int64{
-		"streams": int64(len(streams)), "chunks": int64(stats.UnitsScanned), "entries": entries, "bytes": int64(avg * float64(entries)),
+		"streams": int64(len(streams)), "chunks": int64(stats.UnitsScanned), "entries": entries, "bytes": bytes,
 	})
-}
-
-// volume answers how many bytes each stream, or each value of targetLabels, has.
-func (a *API) volume(w http.ResponseWriter, r *http.Request) error {
-	from, to, sel, err := a.labelRange(w, r)
-	if err != nil {
-		return err
-	}
-	if len(sel) == 0 && r.Form.Get("query") == "" {
-		return badRequest(errors.New("query is required, for example {service_name=~\".+\"}"))
-	}
-	limit, _, err := a.limits(r)
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	scope := a.o.Scope(r)
-	streams, stats, err := a.o.Engine.Streams(r.Context(), scope, from, to, sel)
-	if err != nil {
-		return err
-	}
-	avg, err := a.o.Engine.AverageLine(r.Context(), scope, from, to, sel)
-	if err != nil {
-		return err
-	}
-	names := targetNames(r.Form.Get("targetLabels"), sel)
-	byLabels := map[string]*logql.Series{}
-	var list []*logql.Series
-	for _, s := range streams {
-		ls := labels.NewBuilder(s.Labels).Keep(names...).Labels()
-		if ls.IsEmpty() {
-			continue
-		}
-		x, ok := byLabels[ls.String()]
-		if !ok {
-			x = &logql.Series{Labels: ls, Values: []float64{0}}
-			byLabels[ls.String()] = x
-			list = append(list, x)
-		}
-		x.Values[0] += float64(int64(avg * float64(s.Lines)))
-	}
-	slices.SortStableFunc(list, func(x, y *logql.Series) int { return cmp.Compare(y.Values[0], x.Values[0]) })
-	res := logql.Result{Kind: logql.Vector, Start: to - 1, Stats: stats}
-	for _, x := range list[:min(limit, len(list))] {
-		res.Series = append(res.Series, *x)
-	}
-	return writeResult(w, res, false, time.Since(began))
-}
-
-// targetNames are the labels to group by: those asked for, else those of the
-// selector.
-func targetNames(text string, sel []*labels.Matcher) []string {
-	if text != "" {
-		return strings.Split(text, ",")
-	}
-	var out []string
-	for _, m := range sel {
-		out = append(out, m.Name)
-	}
-	return out
 }

@@ -42,7 +42,8 @@ func severityOf(level string) plog.SeverityNumber {
 // write it in front.
 const maxLevelSearchBytes = 512
 
-// severityInLine finds level=warn of logfmt and "level":"warn" of JSON.
+// severityInLine finds level=warn of logfmt and "level":"warn" of JSON, else a word
+// such as ERROR.
 func severityInLine(line string) plog.SeverityNumber {
 	line = line[:min(len(line), maxLevelSearchBytes)]
 	for _, key := range levelKeys {
@@ -70,7 +71,33 @@ func severityInLine(line string) plog.SeverityNumber {
 			}
 		}
 	}
-	return plog.SeverityNumberUnspecified
+	return severityWord(line)
+}
+
+// severityWords are searched for in lines that have no field with a level.
+var severityWords = []string{"trace", "debug", "fatal", "critical", "error", "err", "warning", "warn", "info"}
+
+// severityWord is the level whose word stands first in a line: [ERROR] or "warn:". A
+// word that names a field, error="" or {"error":null}, says nothing.
+func severityWord(line string) plog.SeverityNumber {
+	line = strings.ToLower(line)
+	first, found := len(line), plog.SeverityNumberUnspecified
+	for _, word := range severityWords {
+		for from := 0; from < first; {
+			i := strings.Index(line[from:first], word)
+			if i < 0 {
+				break
+			}
+			i += from
+			end := i + len(word)
+			from = end
+			if i > 0 && isWord(line[i-1]) || end < len(line) && (isWord(line[end]) || line[end] == '=') || strings.HasPrefix(line[end:], `":`) {
+				continue
+			}
+			first, found = i, severityOf(word)
+		}
+	}
+	return found
 }
 
 func isWord(c byte) bool {

@@ -116,14 +116,8 @@ func (a *API) rangeRequest(r *http.Request) (logql.Request, error) {
 	if q.Limit, q.Forward, err = a.limits(r); err != nil {
 		return q, err
 	}
-	q.Step = time.Duration(max(1, math.Floor(q.End.Sub(q.Start).Seconds()/250))) * time.Second
-	if s := r.Form.Get("step"); s != "" {
-		if q.Step, err = parseDuration("step", s); err != nil {
-			return q, err
-		}
-		if q.Step <= 0 {
-			return q, badRequest(errors.New("zero or negative query resolution step widths are not accepted. Try a positive integer"))
-		}
+	if q.Step, err = stepParam(r, q.End.Sub(q.Start)); err != nil {
+		return q, err
 	}
 	if s := r.Form.Get("interval"); s != "" {
 		if q.Interval, err = parseDuration("interval", s); err != nil {
@@ -134,6 +128,32 @@ func (a *API) rangeRequest(r *http.Request) (logql.Request, error) {
 		}
 	}
 	return q, nil
+}
+
+// stepParam reads the step of a range; the default gives about 250 points.
+func stepParam(r *http.Request, rng time.Duration) (time.Duration, error) {
+	s := r.Form.Get("step")
+	if s == "" {
+		return time.Duration(max(1, math.Floor(rng.Seconds()/250))) * time.Second, nil
+	}
+	step, err := parseDuration("step", s)
+	if err == nil && step <= 0 {
+		err = badRequest(errors.New("zero or negative query resolution step widths are not accepted. Try a positive integer"))
+	}
+	return step, err
+}
+
+// countParam reads a whole number greater than 0.
+func countParam(r *http.Request, name string, def, most int) (int, error) {
+	s := r.Form.Get(name)
+	if s == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n <= 0 {
+		return 0, badRequest(fmt.Errorf("%s must be a whole number greater than 0, got %q", name, s))
+	}
+	return min(n, most), nil
 }
 
 func (a *API) limits(r *http.Request) (limit int, forward bool, err error) {

@@ -53,6 +53,7 @@ func (a *API) queryRange(w http.ResponseWriter, r *http.Request) error {
 			align(&q)
 		}
 	}
+	q.Truncate = isDrilldown(r)
 	began := time.Now()
 	res, err := a.o.Engine.Range(r.Context(), a.o.Scope(r), q)
 	if err != nil {
@@ -73,13 +74,22 @@ func align(q *logql.Request) {
 	q.Start, q.End = time.Unix(0, start), time.Unix(0, end)
 }
 
+// formatQuery writes a query in canonical form. Unlike elsewhere its errors are JSON.
 func (a *API) formatQuery(w http.ResponseWriter, r *http.Request) error {
 	if err := form(w, r); err != nil {
 		return err
 	}
 	e, err := logql.Parse(r.Form.Get("query"))
 	if err != nil {
-		return err
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		w.WriteHeader(http.StatusBadRequest)
+		return writeJSON(w, map[string]string{"status": "invalid-query", "error": err.Error()})
 	}
 	return writeJSON(w, map[string]string{"status": "success", "data": e.String()})
+}
+
+// isDrilldown tells whether Grafana's Logs Drilldown asks: it would rather have some
+// series of too many than an error.
+func isDrilldown(r *http.Request) bool {
+	return strings.Contains(strings.ToLower(r.Header.Get("X-Query-Tags")), "grafana-lokiexplore-app")
 }

@@ -10,7 +10,6 @@ import (
 
 	"hinomi/internal/query/logql"
 	"hinomi/internal/query/plan"
-	"hinomi/internal/store"
 )
 
 type response struct {
@@ -53,65 +52,6 @@ func (p point) MarshalJSON() ([]byte, error) {
 	b = append(b, ',', '"')
 	b = strconv.AppendFloat(b, p.val, 'f', -1, 64)
 	return append(b, '"', ']'), nil
-}
-
-// stats is Loki's statistics block; what it has no name for is left out.
-type stats struct {
-	Summary  summary   `json:"summary"`
-	Querier  component `json:"querier"`
-	Ingester component `json:"ingester"`
-}
-
-type summary struct {
-	BytesPerSecond       int64   `json:"bytesProcessedPerSecond"`
-	LinesPerSecond       int64   `json:"linesProcessedPerSecond"`
-	TotalBytes           int64   `json:"totalBytesProcessed"`
-	TotalLines           int64   `json:"totalLinesProcessed"`
-	ExecTime             float64 `json:"execTime"`
-	QueueTime            float64 `json:"queueTime"`
-	Subqueries           int     `json:"subqueries"`
-	TotalEntriesReturned int     `json:"totalEntriesReturned"`
-	Splits               int     `json:"splits"`
-	Shards               int     `json:"shards"`
-	PostFilterLines      int64   `json:"totalPostFilterLines"`
-	MetadataBytes        int64   `json:"totalStructuredMetadataBytesProcessed"`
-}
-
-type component struct {
-	Store chunkStore `json:"store"`
-}
-
-type chunkStore struct {
-	ChunksRef        int     `json:"totalChunksRef"`
-	ChunksDownloaded int     `json:"totalChunksDownloaded"`
-	DownloadTime     float64 `json:"chunksDownloadTime"`
-	Chunk            chunk   `json:"chunk"`
-}
-
-type chunk struct {
-	HeadBytes         int64 `json:"headChunkBytes"`
-	HeadLines         int64 `json:"headChunkLines"`
-	DecompressedBytes int64 `json:"decompressedBytes"`
-	DecompressedLines int64 `json:"decompressedLines"`
-	CompressedBytes   int64 `json:"compressedBytes"`
-	Duplicates        int64 `json:"totalDuplicates"`
-}
-
-func makeStats(s store.ScanStats, entries int, took time.Duration) stats {
-	secs := took.Seconds()
-	out := stats{Summary: summary{
-		TotalBytes: s.BytesScanned, TotalLines: s.RowsScanned, ExecTime: secs, Subqueries: 1,
-		TotalEntriesReturned: entries, PostFilterLines: s.RowsMatched,
-	}}
-	if secs > 0 {
-		out.Summary.BytesPerSecond = int64(float64(s.BytesScanned) / secs)
-		out.Summary.LinesPerSecond = int64(float64(s.RowsScanned) / secs)
-	}
-	out.Querier.Store = chunkStore{
-		ChunksRef: s.UnitsScanned + s.UnitsPruned, ChunksDownloaded: s.UnitsScanned,
-		Chunk: chunk{DecompressedBytes: s.BytesScanned, DecompressedLines: s.RowsScanned},
-	}
-	return out
 }
 
 func labelMap(ls ...labels.Labels) map[string]string {

@@ -32,7 +32,21 @@ type RangeAgg struct {
 	Unwrap   *Unwrap
 	Range    time.Duration
 	Offset   time.Duration
+	At       *AtTime
 	Grouping *Grouping
+}
+
+// AtTime is the @ modifier: every step sees the window that ends at one time.
+type AtTime struct {
+	Bound string // start or end of the query; "" when Nanos is the time
+	Nanos int64  // Unix ns
+}
+
+func (a *AtTime) String() string {
+	if a.Bound != "" {
+		return "@ " + a.Bound + "()"
+	}
+	return "@ " + strconv.FormatFloat(float64(a.Nanos)/1e9, 'f', 3, 64)
 }
 
 // Unwrap takes the sample from a label.
@@ -51,7 +65,7 @@ type Grouping struct {
 // VectorAgg aggregates over series.
 type VectorAgg struct {
 	Op       string
-	Param    *float64 // of topk, bottomk, approx_topk
+	Param    *float64 // of topk, bottomk, approx_topk and quantile
 	Expr     Expr
 	Grouping *Grouping
 }
@@ -121,6 +135,9 @@ func (e *RangeAgg) String() string {
 		b.WriteString(" " + e.Unwrap.String())
 	}
 	b.WriteString("[" + formatDuration(e.Range) + "]")
+	if e.At != nil {
+		b.WriteString(" " + e.At.String())
+	}
 	if e.Offset != 0 {
 		b.WriteString(" offset " + formatDuration(e.Offset))
 	}

@@ -1,8 +1,6 @@
 package logql
 
 import (
-	"github.com/prometheus/prometheus/model/labels"
-
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
 )
@@ -12,6 +10,7 @@ import (
 type compiled struct {
 	scan   plan.Scan
 	stages []lineStage
+	drops  bool // a stage may drop lines
 	schema *schema
 	index  map[store.ColumnRef]int
 }
@@ -45,21 +44,20 @@ func compile(e *LogExpr, s *schema) *compiled {
 		switch st := st.(type) {
 		case *LineFilter:
 			if line {
-				var p store.Pred
-				if p, pushed = pushLine(st); pushed {
-					where = append(where, p)
+				if p := pushLine(st); p.where != nil {
+					where, pushed = append(where, p.where), p.exact
 				}
 			}
 		case *LabelFilter:
 			if names {
-				var p store.Pred
-				if p, pushed = pushLabel(st.Expr, s); pushed {
-					where = append(where, p)
+				if p := pushLabel(st.Expr, s); p.where != nil {
+					where, pushed = append(where, p.where), p.exact
 				}
 			}
 		}
 		if !pushed {
 			c.stages = append(c.stages, compileStage(st))
+			c.drops = c.drops || dropsLines(st)
 		}
 		line = line && !mutatesLine(st)
 		names = names && !mutatesLabels(st)
@@ -70,68 +68,13 @@ func compile(e *LogExpr, s *schema) *compiled {
 	return c
 }
 
-func pushLine(f *LineFilter) (store.Pred, bool) {
-	body := store.Col(store.ColBody)
-	var or store.Or
-	for _, m := range f.Any {
-		switch {
-		case m.IP || m.pattern != nil:
-			return nil, false
-		case m.re != nil:
-			or = append(or, store.Match{Col: body, Re: m.re})
-		case m.Text == "":
-			or = append(or, store.True{})
-		default:
-			or = append(or, store.Contains{Col: body, Sub: m.Text})
-		}
+// dropsLines tells whether a stage filters.
+func dropsLines(s Stage) bool {
+	switch s.(type) {
+	case *LineFilter, *LabelFilter:
+		return true
 	}
-	var p store.Pred = or
-	if len(or) == 1 {
-		p = or[0]
-	}
-	if f.Op[0] == '!' {
-		p = store.Not{P: p}
-	}
-	return p, true
-}
-
-// pushLabel turns a label filter into a predicate. Filters by number, duration,
-// size and address are judged line by line because they can set __error__.
-func pushLabel(e LabelExpr, s *schema) (store.Pred, bool) {
-	switch e := e.(type) {
-	case *LabelText:
-		switch e.Matcher.Name {
-		case errorLabel, detailsLabel:
-			// Nothing before a parser sets an error.
-			if e.Matcher.Matches("") {
-				return store.True{}, true
-			}
-			return store.Or{}, true
-		}
-		if extractedName(e.Matcher) {
-			return nil, false
-		}
-		return s.push(e.Matcher, s.candidates(e.Matcher.Name))
-	case *LabelBinary:
-		l, ok := pushLabel(e.L, s)
-		if !ok {
-			return nil, false
-		}
-		r, ok := pushLabel(e.R, s)
-		if !ok {
-			return nil, false
-		}
-		if e.Or {
-			return store.Or{l, r}, true
-		}
-		return store.And{l, r}, true
-	}
-	return nil, false
-}
-
-func extractedName(m *labels.Matcher) bool {
-	n := len(m.Name) - len(extractedSuffix)
-	return n > 0 && m.Name[n:] == extractedSuffix
+	return false
 }
 
 // run sends one line through the stages.

@@ -24,6 +24,10 @@ type derive struct {
 	body     int
 	keyCol   int
 	valueCol int
+	// lenient counts lines that a parser could not read: the query asks for
+	// __error__ itself.
+	lenient bool
+	covers  func(ts int64) bool // nil: every row lies in a window
 
 	b      lineLabels
 	ids    map[string]uint32
@@ -40,7 +44,10 @@ type derive struct {
 func newDerive(p rangePlan, c *compiled) *derive {
 	d := &derive{p: p, c: c, ids: map[string]uint32{}, groups: map[string]labels.Labels{}}
 	d.body = c.column(store.Col(store.ColBody))
-	d.src = newRowSource(p.need(), c.schema, c.column)
+	need := p.need()
+	d.src = newRowSource(need, c.schema, c.column)
+	d.lenient = need != nil && need.errors
+	d.b.early = need != nil && !need.errors
 	d.keyCol = len(c.scan.Columns)
 	d.valueCol = d.keyCol + 1
 	return d
@@ -68,6 +75,9 @@ func (d *derive) Apply(f *plan.Frame) error {
 	ts := f.Cols[0].Ints
 	for i := range f.Rows() {
 		r := f.Row(i)
+		if d.covers != nil && !d.covers(ts[r]) {
+			continue
+		}
 		d.src.fill(f, r, ts[r], f.Cols[d.body].Str(r), &d.b)
 		if !d.c.run(&d.b) {
 			continue
@@ -79,7 +89,7 @@ func (d *derive) Apply(f *plan.Frame) error {
 			}
 			d.floats[r] = v
 		}
-		if d.b.err != "" {
+		if d.b.err != "" && !(d.lenient && (d.b.err == errJSON || d.b.err == errLogfmt)) {
 			return &PipelineError{Kind: d.b.err, Series: d.b.labels(nil).String(), Details: d.b.details}
 		}
 		if d.texts != nil {
@@ -123,12 +133,15 @@ func (d *derive) group() uint32 {
 	key := string(d.key)
 	d.ids[key] = id
 	d.dict = append(d.dict, key)
-	d.groups[key] = d.b.labels(func(l lineLabel) bool {
-		if d.p.all {
-			return !slices.Contains(d.p.drop, l.name)
-		}
-		return slices.Contains(d.p.names, l.name)
-	})
+	if d.p.all {
+		d.groups[key] = d.b.labels(func(l lineLabel) bool { return !slices.Contains(d.p.drop, l.name) })
+		return id
+	}
+	ls := labels.NewBuilder(labels.EmptyLabels())
+	for _, n := range d.p.names {
+		ls.Set(n, strings.Clone(d.b.value(n)))
+	}
+	d.groups[key] = ls.Labels()
 	return id
 }
 
@@ -136,7 +149,7 @@ func (d *derive) group() uint32 {
 // whose label is no number is an error, unless a filter behind unwrap takes it.
 func (u *Unwrap) sample(b *lineLabels) (float64, bool) {
 	text, ok := b.get(u.Label)
-	if !ok {
+	if !ok || text == "" {
 		return 0, false
 	}
 	var v float64
@@ -147,7 +160,7 @@ func (u *Unwrap) sample(b *lineLabels) (float64, bool) {
 	case "bytes":
 		v, err = parseBytes(text)
 	default:
-		v, err = strconv.ParseFloat(strings.TrimSpace(text), 64)
+		v, err = strconv.ParseFloat(text, 64)
 	}
 	if err != nil && b.err == "" {
 		b.setError(errSample, err.Error())

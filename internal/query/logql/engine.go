@@ -19,20 +19,6 @@ const (
 	DefaultMaxSamples = 5_000_000
 )
 
-// ErrLimit is when a query asks for more than it may. The request is at fault.
-var ErrLimit = errors.New("query limit")
-
-// PipelineError is when a metric query meets a line that a stage cannot handle.
-type PipelineError struct{ Kind, Series, Details string }
-
-func (e *PipelineError) Error() string {
-	return fmt.Sprintf("pipeline error: '%s' for series: '%s'.\n"+
-		"Use a label filter to intentionally skip this error. (e.g | __error__!=\"%s\").\n"+
-		"To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"+
-		"The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
-		e.Kind, e.Series, e.Kind)
-}
-
 // Options configure an Engine. Zero limits take the defaults.
 type Options struct {
 	Store      store.Scanner
@@ -66,6 +52,9 @@ func New(o Options) (*Engine, error) {
 // MaxEntries is the largest Request.Limit.
 func (e *Engine) MaxEntries() int { return e.o.MaxEntries }
 
+// MaxSeries is how many series a metric answer may have.
+func (e *Engine) MaxSeries() int { return e.o.MaxSeries }
+
 // Request asks a query over a time range.
 type Request struct {
 	Query string
@@ -78,6 +67,9 @@ type Request struct {
 	Interval time.Duration
 	Limit    int  // lines; 0 is MaxEntries
 	Forward  bool // oldest first; default newest first
+	// Truncate cuts a metric answer of more series than allowed, with a warning,
+	// instead of refusing it.
+	Truncate bool
 }
 
 // Range answers a query over a time range.
@@ -91,15 +83,15 @@ func (e *Engine) Range(ctx context.Context, scope model.Scope, r Request) (Resul
 	}
 	g := grid{start: r.Start.UnixNano(), end: r.End.UnixNano(), step: int64(r.Step)}
 	if g.step <= 0 {
-		return Result{}, fmt.Errorf("%w: step must be longer than 0", ErrLimit)
+		return Result{}, queryErrorf("step must be longer than 0")
 	}
 	if g.end < g.start {
-		return Result{}, fmt.Errorf("%w: end is before start", ErrLimit)
+		return Result{}, queryErrorf("end is before start")
 	}
 	if g.steps() > e.o.MaxSteps {
-		return Result{}, fmt.Errorf("%w: exceeded maximum resolution of %d points per time series. Try increasing the value of the step parameter", ErrLimit, e.o.MaxSteps)
+		return Result{}, queryErrorf("exceeded maximum resolution of %d points per time series. Try increasing the value of the step parameter", e.o.MaxSteps)
 	}
-	return e.metric(ctx, scope, expr, g, false)
+	return e.metric(ctx, scope, expr, g, false, r.Truncate)
 }
 
 // Instant answers a metric query at one time. A log query is an error, as it is
@@ -110,14 +102,14 @@ func (e *Engine) Instant(ctx context.Context, scope model.Scope, query string, a
 		return Result{}, err
 	}
 	if _, ok := expr.(*LogExpr); ok {
-		return Result{}, fmt.Errorf("%w: log queries are not supported as an instant query type, please change your query to a range query type", ErrLimit)
+		return Result{}, queryErrorf("log queries are not supported as an instant query type, please change your query to a range query type")
 	}
 	t := at.UnixNano()
-	return e.metric(ctx, scope, expr, grid{start: t, end: t}, true)
+	return e.metric(ctx, scope, expr, grid{start: t, end: t}, true, false)
 }
 
-func (e *Engine) metric(ctx context.Context, scope model.Scope, expr Expr, g grid, instant bool) (Result, error) {
-	ev := &evaluator{e: e, ctx: ctx, scope: scope, grid: g}
+func (e *Engine) metric(ctx context.Context, scope model.Scope, expr Expr, g grid, instant, truncate bool) (Result, error) {
+	ev := &evaluator{e: e, ctx: ctx, scope: scope, grid: g, top: expr, truncate: truncate}
 	ev.res.Start, ev.res.Step = g.start, g.step
 	v, err := ev.eval(expr)
 	res := &ev.res
@@ -136,11 +128,15 @@ func (e *Engine) metric(ctx context.Context, scope model.Scope, expr Expr, g gri
 		res.Kind = Vector
 	}
 	res.Series = compact(v.series)
-	if len(res.Series) > e.o.MaxSeries {
-		return *res, e.wrap(&plan.SeriesLimitError{Limit: e.o.MaxSeries})
-	}
 	if !v.ordered {
 		sortSeries(res.Series)
+	}
+	if len(res.Series) > e.o.MaxSeries {
+		if !truncate {
+			return *res, e.wrap(&plan.SeriesLimitError{Limit: e.o.MaxSeries})
+		}
+		res.Series = res.Series[:e.o.MaxSeries]
+		res.Warnings = append(res.Warnings, fmt.Sprintf("maximum number of series (%d) reached for a single query; returning partial results", e.o.MaxSeries))
 	}
 	return *res, nil
 }
@@ -149,10 +145,10 @@ func (e *Engine) metric(ctx context.Context, scope model.Scope, expr Expr, g gri
 func (e *Engine) wrap(err error) error {
 	var sl *plan.SeriesLimitError
 	if errors.As(err, &sl) {
-		return fmt.Errorf("%w: maximum of series (%d) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()", ErrLimit, sl.Limit)
+		return queryErrorf("maximum number of series (%d) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()", sl.Limit)
 	}
 	if errors.Is(err, plan.ErrSampleLimit) {
-		return fmt.Errorf("%w: %w", ErrLimit, err)
+		return queryErrorf("%s", err)
 	}
 	return err
 }

@@ -51,3 +51,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzStages: no line makes a parser or a template panic, and a parser that knows
+// which labels matter finds the same values of them as one that does not.
+func FuzzStages(f *testing.F) {
+	for _, line := range []string{
+		`{"a":"x","n":1,"o":{"p":[1,{"q":null}]},"e":"\\u00e9\\ud83d"}`, `a=1 b="two \"words\"" c= d =e f=x=y "g`, `{"_entry":"x","pod":"p"}`, "10.0.0.1 ::1 [x] \x1b[31mred", `{"a":`, "",
+	} {
+		f.Add(line)
+	}
+	const stages = ` | json x="o.p[0]", a | json | logfmt --strict --keep-empty y="b" | logfmt | regexp "(?P<num>\\d+)" | pattern "<first> <rest>" | unpack | decolorize |= ip("10.0.0.0/8") or "" | line_format "{{.a}}{{__line__ | trunc 3}}"`
+	l, err := ParseLog(`{a="b"}` + stages)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		var all, some lineLabels
+		some.need = newNameSet("a", "n", "b_extracted", "first")
+		for _, b := range []*lineLabels{&all, &some} {
+			b.reset(0, line)
+			b.addBase("b", "stream", catStream)
+			for _, s := range l.Stages {
+				compileStage(s)(b)
+			}
+		}
+		for name := range some.need.m {
+			if all.value(name) != some.value(name) {
+				t.Fatalf("%q: %s is %q, with other labels beside it %q", line, name, some.value(name), all.value(name))
+			}
+		}
+	})
+}

@@ -62,9 +62,9 @@ func (e *LabelBinary) String() string {
 // filter's unit.
 const errLabelFilter = "LabelFilterErr"
 
-// eval tells whether the labels pass. As in Loki, a label that cannot be read
-// marks the line with an error and lets it pass, and a line with an error is
-// judged by text filters only.
+// evalLabelExpr tells whether the labels pass. As in Loki, an absent label passes
+// text filters only, and a label that cannot be read marks the line with an error,
+// unless it has one, and lets it pass.
 func evalLabelExpr(e LabelExpr, b *lineLabels) bool {
 	switch e := e.(type) {
 	case *LabelText:
@@ -79,22 +79,24 @@ func evalLabelExpr(e LabelExpr, b *lineLabels) bool {
 		}
 		return evalLabelExpr(e.R, b)
 	case *LabelIP:
+		if b.err != "" {
+			return true // Only text filters judge a line with an error.
+		}
 		v, ok := b.get(e.Name)
 		if !ok {
 			return false
 		}
-		return e.ip.matchExact(v) != e.Not
+		return e.ip.found(v) != e.Not
 	case *LabelNumber:
-		if b.err != "" {
-			return true
-		}
 		text, ok := b.get(e.Name)
 		if !ok {
 			return false
 		}
 		v, err := e.read(text)
 		if err != nil {
-			b.setError(errLabelFilter, err.Error())
+			if b.err == "" {
+				b.setError(errLabelFilter, err.Error())
+			}
 			return true
 		}
 		return compareFloat(e.Op, v, e.Val)
@@ -106,19 +108,22 @@ func evalLabelExpr(e LabelExpr, b *lineLabels) bool {
 func (e *LabelNumber) read(text string) (float64, error) {
 	switch e.Unit {
 	case 'd':
-		d, err := parseDuration(text)
-		if err != nil {
-			return 0, &strconv.NumError{Func: "ParseDuration", Num: text, Err: err}
-		}
-		return time.Duration.Seconds(d), nil
+		d, err := time.ParseDuration(text)
+		return d.Seconds(), err
 	case 'b':
-		n, err := parseBytes(text)
-		if err != nil {
-			return 0, &strconv.NumError{Func: "ParseBytes", Num: text, Err: err}
-		}
-		return n, nil
+		return parseBytes(text)
 	}
 	return strconv.ParseFloat(text, 64)
+}
+
+// constant reads the number that a label is compared with. Unlike a label's text it
+// may count days and weeks.
+func (e *LabelNumber) constant(text string) (float64, error) {
+	if e.Unit == 'd' {
+		d, err := parseDuration(text)
+		return d.Seconds(), err
+	}
+	return e.read(text)
 }
 
 func compareFloat(op string, a, b float64) bool {

@@ -108,26 +108,3 @@ func sortedKeys(m map[string]bool) []string {
 	slices.Sort(out)
 	return out
 }
-
-// sampleLines is how many lines AverageLine looks at.
-const sampleLines = 10_000
-
-// AverageLine estimates the bytes of a line from a sample of a selector's lines.
-func (e *Engine) AverageLine(ctx context.Context, scope model.Scope, from, to int64, selector []*labels.Matcher) (float64, error) {
-	var n, bytes float64
-	scan := plan.Scan{From: from, To: to, Columns: []store.ColumnRef{store.Col(store.ColBody)}, Budget: e.o.Budget, Where: where(selector)}
-	_, _, err := plan.Each(ctx, e.o.Store, scope, scan, nil, func(f *plan.Frame) error {
-		for i := range f.Rows() {
-			bytes += float64(len(f.Cols[0].Str(f.Row(i))))
-			n++
-		}
-		if n >= sampleLines {
-			return store.ErrStop
-		}
-		return nil
-	})
-	if n == 0 {
-		return 0, err
-	}
-	return bytes / n, err
-}

@@ -57,7 +57,7 @@ func (t token) describe() string {
 // operators, longest first so that a prefix does not hide a longer one.
 var operators = []string{
 	"|=", "|~", "|>", "!=", "!~", "!>", "==", "=~", ">=", "<=",
-	"|", "=", ">", "<", "{", "}", "(", ")", "[", "]", ",", "+", "-", "*", "/", "%", "^",
+	"|", "=", ">", "<", "{", "}", "(", ")", "[", "]", ",", "+", "-", "*", "/", "%", "^", "@",
 }
 
 // errorAt makes a ParseError from a byte offset.
@@ -80,10 +80,16 @@ func lex(src string) ([]token, *ParseError) {
 		switch {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			i++
-		case c == '#':
+		case c == '#' || strings.HasPrefix(src[i:], "//"):
 			for i < len(src) && src[i] != '\n' {
 				i++
 			}
+		case strings.HasPrefix(src[i:], "/*"):
+			n := strings.Index(src[i:], "*/")
+			if n < 0 {
+				return nil, errorAt(src, i, "close the comment with */", "syntax error: comment not terminated")
+			}
+			i += n + len("*/")
 		case c == '"' || c == '`':
 			text, end, err := lexString(src, i)
 			if err != nil {

@@ -26,7 +26,6 @@ const (
 type lineLabel struct {
 	name, value string
 	cat         category
-	gen         uint8 // the parser that set it, see addParsed
 }
 
 // lineLabels is the state of one line in a pipeline. It is reused from line to
@@ -37,14 +36,18 @@ type lineLabels struct {
 	list    []lineLabel
 	err     string
 	details string
-	gen     uint8
 	need    *nameSet // labels that matter; nil is all
+	early   bool     // a parser may stop once all of need were parsed
+	parsed  int      // names of need that were parsed
 	scratch []byte
 	seen    map[string]string
 }
 
 // nameSet is a set of label names.
-type nameSet struct{ m map[string]struct{} }
+type nameSet struct {
+	m      map[string]struct{}
+	errors bool // __error__ or its details were asked for
+}
 
 func newNameSet(names ...string) *nameSet {
 	s := &nameSet{m: map[string]struct{}{}}
@@ -58,7 +61,8 @@ func newNameSet(names ...string) *nameSet {
 // label decides about the suffix.
 func (s *nameSet) add(name string) {
 	if name == errorLabel || name == detailsLabel {
-		return // always known, never stored
+		s.errors = true // always known, never stored
+		return
 	}
 	s.m[name] = struct{}{}
 	if base, ok := strings.CutSuffix(name, extractedSuffix); ok && base != "" {
@@ -77,7 +81,22 @@ func (s *nameSet) has(name string) bool {
 
 func (b *lineLabels) reset(ts int64, line string) {
 	b.ts, b.line, b.list = ts, line, b.list[:0]
-	b.err, b.details, b.gen = "", "", 0
+	b.err, b.details, b.parsed = "", "", 0
+}
+
+// wants tells whether a label that a parser found can matter. The set has x beside
+// x_extracted.
+func (b *lineLabels) wants(name string) bool { return name != "" && b.need.has(name) }
+
+// enough tells whether a parser may stop: all labels that matter were parsed.
+func (b *lineLabels) enough() bool { return b.early && b.need != nil && b.parsed >= len(b.need.m) }
+
+// addMissing adds an empty label for an expression that found nothing, unless the
+// line has the label already.
+func (b *lineLabels) addMissing(name string) {
+	if b.index(name) < 0 {
+		b.addParsed(name, "")
+	}
 }
 
 func (b *lineLabels) index(name string) int {
@@ -126,49 +145,32 @@ func (b *lineLabels) addBase(name, value string, cat category) {
 	b.list = append(b.list, lineLabel{name: name, value: value, cat: cat})
 }
 
-// addParsed adds what a parser found. A stream label is not hidden: the parsed
-// one gets the suffix. Metadata is hidden. Within one parser the first of equal
-// names wins.
+// addParsed adds what a parser found. A label of the stream or of the metadata is
+// not hidden: the parsed one gets the suffix. The first of equal names wins, also
+// over later parsers.
 func (b *lineLabels) addParsed(name, value string) {
 	if name == "" {
 		return
 	}
 	i := b.index(name)
-	if i >= 0 && b.list[i].cat == catStream {
+	if i >= 0 && b.list[i].cat != catParsed {
 		name += extractedSuffix
 		i = b.index(name)
 	}
-	if !b.need.has(name) {
+	if i >= 0 || !b.need.has(name) {
 		return
 	}
-	if i >= 0 {
-		if b.list[i].gen == b.gen && b.list[i].cat == catParsed {
-			return
-		}
-		if value == "" {
-			b.del(name)
-			return
-		}
-		b.list[i] = lineLabel{name, value, catParsed, b.gen}
-		return
-	}
-	if value != "" {
-		b.list = append(b.list, lineLabel{name, value, catParsed, b.gen})
-	}
+	b.parsed++
+	b.list = append(b.list, lineLabel{name, value, catParsed})
 }
 
-// set replaces a label whatever its origin, as label_format does. An empty
-// value removes it.
+// set replaces a label whatever its origin, as label_format does.
 func (b *lineLabels) set(name, value string) {
-	if value == "" {
-		b.del(name)
-		return
-	}
 	if i := b.index(name); i >= 0 {
-		b.list[i] = lineLabel{name, value, catParsed, b.gen}
+		b.list[i] = lineLabel{name, value, catParsed}
 		return
 	}
-	b.list = append(b.list, lineLabel{name, value, catParsed, b.gen})
+	b.list = append(b.list, lineLabel{name, value, catParsed})
 }
 
 func (b *lineLabels) del(name string) {
@@ -194,22 +196,35 @@ func (b *lineLabels) sort() {
 	slices.SortFunc(b.list, func(x, y lineLabel) int { return strings.Compare(x.name, y.name) })
 }
 
-// labels copies the labels for which keep is true (nil: all), the error ones
-// included.
+// labels copies the labels for which keep is true (nil: all, the error ones
+// included).
 func (b *lineLabels) labels(keep func(l lineLabel) bool) labels.Labels {
-	out := make([]labels.Label, 0, len(b.list)+2)
-	for _, l := range b.list {
-		if keep == nil || keep(l) {
-			out = append(out, labels.Label{Name: l.name, Value: strings.Clone(l.value)})
-		}
+	if keep == nil {
+		return b.withError(func(lineLabel) bool { return true })
 	}
-	if keep == nil && b.err != "" {
+	return labels.New(b.copied(keep)...)
+}
+
+// withError is labels with the error ones.
+func (b *lineLabels) withError(keep func(l lineLabel) bool) labels.Labels {
+	out := b.copied(keep)
+	if b.err != "" {
 		out = append(out, labels.Label{Name: errorLabel, Value: b.err})
 		if b.details != "" {
 			out = append(out, labels.Label{Name: detailsLabel, Value: strings.Clone(b.details)})
 		}
 	}
 	return labels.New(out...)
+}
+
+func (b *lineLabels) copied(keep func(l lineLabel) bool) []labels.Label {
+	out := make([]labels.Label, 0, len(b.list)+2)
+	for _, l := range b.list {
+		if keep(l) {
+			out = append(out, labels.Label{Name: l.name, Value: strings.Clone(l.value)})
+		}
+	}
+	return out
 }
 
 // data is the map that templates see.

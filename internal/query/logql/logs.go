@@ -1,6 +1,7 @@
 package logql
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -26,33 +27,15 @@ func (e *Engine) logs(ctx context.Context, scope model.Scope, l *LogExpr, r Requ
 	if limit <= 0 || limit > e.o.MaxEntries {
 		limit = e.o.MaxEntries
 	}
-	from, to := r.Start.UnixNano(), r.End.UnixNano()
-	sch, err := e.schema(ctx, scope, from, to)
-	if err != nil {
+	q := logQuery{e: e, scope: scope, expr: l, newest: !r.Forward, from: r.Start.UnixNano(), to: r.End.UnixNano(), n: limit, res: &res}
+	if r.Interval > 0 {
+		q.n = e.o.MaxEntries
+	}
+	var err error
+	if q.schema, err = e.schema(ctx, scope, q.from, q.to); err != nil {
 		return res, err
 	}
-	c := compile(l, sch)
-	c.scan.From, c.scan.To, c.scan.Budget = from, to, e.o.Budget
-	body := c.column(store.Col(store.ColBody))
-	src := newRowSource(nil, sch, c.column)
-	judge := newJudge(l, c, body)
-	var b lineLabels
-	n := limit
-	if r.Interval > 0 {
-		n = e.o.MaxEntries
-	}
-	top := plan.Top[logRow]{N: n, Newest: !r.Forward, Row: func(f *plan.Frame, row int) (logRow, bool, error) {
-		if judge != nil && !judge.passes(f, row) {
-			return logRow{}, false, nil
-		}
-		src.fill(f, row, f.Cols[0].Ints[row], f.Cols[body].Str(row), &b)
-		if !c.run(&b) {
-			return logRow{}, false, nil
-		}
-		return makeRow(&b), true, nil
-	}}
-	rows, stats, partial, err := plan.RunTop(ctx, e.o.Store, scope, c.scan, nil, top)
-	res.add(stats, partial)
+	rows, err := q.run(ctx)
 	if err != nil {
 		return res, err
 	}
@@ -61,6 +44,111 @@ func (e *Engine) logs(ctx context.Context, scope model.Scope, l *LogExpr, r Requ
 	}
 	res.Streams = group(rows)
 	return res, nil
+}
+
+// logQuery finds the newest (or oldest) n lines of a pipeline in [from, to).
+type logQuery struct {
+	e        *Engine
+	scope    model.Scope
+	expr     *LogExpr
+	schema   *schema
+	newest   bool
+	from, to int64
+	n        int
+	res      *Result
+}
+
+// run reads the lines at once when the scan does all filtering. Else it looks first
+// for the times of the lines that pass, reading only what the filters need, and reads
+// everything of a line, which is a lot, only around these times.
+func (q *logQuery) run(ctx context.Context) ([]plan.Entry[logRow], error) {
+	c := compile(q.expr, q.schema)
+	j := newJudge(q.expr, c)
+	if j == nil {
+		return q.rows(ctx, q.from, q.to, q.n)
+	}
+	c.scan.From, c.scan.To, c.scan.Budget = q.from, q.to, q.e.o.Budget
+	top := plan.Top[struct{}]{N: q.n, Newest: q.newest, Row: func(f *plan.Frame, row int) (struct{}, bool, error) {
+		return struct{}{}, j.passes(f, row), nil
+	}}
+	found, stats, partial, err := plan.RunTop(ctx, q.e.o.Store, q.scope, c.scan, nil, top)
+	q.res.add(stats, partial)
+	if err != nil {
+		return nil, err
+	}
+	var out []plan.Entry[logRow]
+	for _, r := range timeRanges(found) {
+		if len(out) == q.n {
+			break
+		}
+		rows, err := q.rows(ctx, r.from, r.to, q.n-len(out))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// rows reads the first n lines of a range of time.
+func (q *logQuery) rows(ctx context.Context, from, to int64, n int) ([]plan.Entry[logRow], error) {
+	c := compile(q.expr, q.schema)
+	body := c.column(store.Col(store.ColBody))
+	src := newRowSource(nil, q.schema, c.column)
+	j := newJudge(q.expr, c)
+	c.scan.From, c.scan.To, c.scan.Budget = from, to, q.e.o.Budget
+	if !c.drops {
+		c.scan.Limit = n // What filters is in the scan.
+	}
+	var b lineLabels
+	top := plan.Top[logRow]{N: n, Newest: q.newest, Row: func(f *plan.Frame, row int) (logRow, bool, error) {
+		if j != nil && !j.passes(f, row) {
+			return logRow{}, false, nil
+		}
+		src.fill(f, row, f.Cols[0].Ints[row], f.Cols[body].Str(row), &b)
+		if !c.run(&b) {
+			return logRow{}, false, nil
+		}
+		return makeRow(&b), true, nil
+	}}
+	rows, stats, partial, err := plan.RunTop(ctx, q.e.o.Store, q.scope, c.scan, nil, top)
+	q.res.add(stats, partial)
+	return rows, err
+}
+
+// maxTimeRanges bounds the scans that read the lines that were found: each has a cost
+// of its own.
+const maxTimeRanges = 16
+
+// timeRange is [from, to) ns.
+type timeRange struct{ from, to int64 }
+
+// timeRanges covers the times of sorted entries with few ranges, cut where the gaps
+// between them are longest. The ranges are in the order of the entries.
+func timeRanges[T any](rows []plan.Entry[T]) []timeRange {
+	if len(rows) == 0 {
+		return nil
+	}
+	gap := func(i int) int64 { return max(rows[i].Ts-rows[i-1].Ts, rows[i-1].Ts-rows[i].Ts) }
+	var cuts []int // i: between rows i-1 and i
+	for i := 1; i < len(rows); i++ {
+		if gap(i) > 0 {
+			cuts = append(cuts, i)
+		}
+	}
+	if len(cuts) >= maxTimeRanges {
+		slices.SortStableFunc(cuts, func(a, b int) int { return cmp.Compare(gap(b), gap(a)) })
+		cuts = cuts[:maxTimeRanges-1]
+		slices.Sort(cuts)
+	}
+	var out []timeRange
+	first := 0
+	for _, end := range append(cuts, len(rows)) {
+		a, b := rows[first].Ts, rows[end-1].Ts
+		out = append(out, timeRange{min(a, b), max(a, b) + 1})
+		first = end
+	}
+	return out
 }
 
 // judge runs a pipeline with only the labels that its filters read, so that the
@@ -73,21 +161,17 @@ type judge struct {
 }
 
 // newJudge returns nil when the pipeline filters nothing or may read any label.
-func newJudge(l *LogExpr, c *compiled, body int) *judge {
-	need, filters := newNameSet(), false
+func newJudge(l *LogExpr, c *compiled) *judge {
+	if !c.drops {
+		return nil
+	}
+	need := newNameSet()
 	for _, s := range l.Stages {
 		if !needs(s, need) {
 			return nil
 		}
-		switch s.(type) {
-		case *LabelFilter, *LineFilter:
-			filters = true
-		}
 	}
-	if !filters || len(c.stages) == 0 {
-		return nil
-	}
-	return &judge{c: c, body: body, src: newRowSource(need, c.schema, c.column)}
+	return &judge{c: c, body: c.column(store.Col(store.ColBody)), src: newRowSource(need, c.schema, c.column)}
 }
 
 func (j *judge) passes(f *plan.Frame, row int) bool {
@@ -102,14 +186,8 @@ func makeRow(b *lineLabels) logRow {
 		entry: Entry{
 			Ts: b.ts, Line: strings.Clone(b.line),
 			Metadata: b.labels(func(l lineLabel) bool { return l.cat == catMeta }),
-			Parsed:   b.labels(func(l lineLabel) bool { return l.cat == catParsed }),
+			Parsed:   b.withError(func(l lineLabel) bool { return l.cat == catParsed }),
 		},
-	}
-	if b.err != "" {
-		pb := labels.NewBuilder(row.entry.Parsed)
-		pb.Set(errorLabel, b.err)
-		pb.Set(detailsLabel, strings.Clone(b.details))
-		row.entry.Parsed = pb.Labels()
 	}
 	row.stream = row.labels.String()
 	return row

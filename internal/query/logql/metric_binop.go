@@ -1,8 +1,6 @@
 package logql
 
 import (
-	"errors"
-	"fmt"
 	"math"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -11,9 +9,10 @@ import (
 )
 
 var (
-	errLogOperand = fmt.Errorf("%w: a log query cannot be used where a metric query is needed", ErrLimit)
-	errDuplicate  = fmt.Errorf("%w: vector cannot contain metrics with the same labelset", ErrLimit)
-	errManyMany   = errors.New("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+	errLogOperand = queryErrorf("a log query cannot be used where a metric query is needed")
+	errDuplicate  = queryErrorf("vector cannot contain metrics with the same labelset")
+	errManyOne    = queryErrorf("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+	errGrouping   = queryErrorf("multiple matches for labels: grouping labels must ensure unique matches")
 )
 
 // operate applies an operator; false means that a comparison filters the sample.
@@ -35,6 +34,9 @@ func operate(op string, asBool bool, l, r float64) (float64, bool) {
 	case "*":
 		return l * r, true
 	case "/":
+		if r == 0 {
+			return math.NaN(), true // Loki's choice; PromQL gives an infinity.
+		}
 		return l / r, true
 	case "%":
 		return math.Mod(l, r), true
@@ -65,11 +67,10 @@ func (ev *evaluator) binOp(e *BinOp) (value, error) {
 	}
 	switch {
 	case l.scalar && r.scalar:
-		v, ok := operate(e.Op, e.Bool || isComparison(e.Op), l.num, r.num)
-		_ = ok
+		v, _ := operate(e.Op, true, l.num, r.num)
 		return value{scalar: true, num: v}, nil
 	case l.scalar:
-		return withScalar(e, r, func(v float64) (float64, bool) {
+		return withScalar(r, func(v float64) (float64, bool) {
 			out, ok := operate(e.Op, e.Bool, l.num, v)
 			if ok && isComparison(e.Op) && !e.Bool {
 				out = v
@@ -77,7 +78,7 @@ func (ev *evaluator) binOp(e *BinOp) (value, error) {
 			return out, ok
 		}), nil
 	case r.scalar:
-		return withScalar(e, l, func(v float64) (float64, bool) { return operate(e.Op, e.Bool, v, r.num) }), nil
+		return withScalar(l, func(v float64) (float64, bool) { return operate(e.Op, e.Bool, v, r.num) }), nil
 	case isSetOp(e.Op):
 		return value{series: setOp(e, l.series, r.series)}, nil
 	}
@@ -85,7 +86,7 @@ func (ev *evaluator) binOp(e *BinOp) (value, error) {
 	return value{series: s}, err
 }
 
-func withScalar(_ *BinOp, in value, fn func(float64) (float64, bool)) value {
+func withScalar(in value, fn func(float64) (float64, bool)) value {
 	for _, s := range in.series {
 		for k, v := range s.Values {
 			if plan.IsAbsent(v) {
@@ -177,67 +178,84 @@ func mergeEqual(in []Series) []Series {
 
 // vectorOp matches series one to one, or many to one with group_left/right.
 func vectorOp(e *BinOp, l, r []Series) ([]Series, error) {
-	many, one := l, r
+	many, one, side := l, r, "right"
 	if e.Group == "right" {
-		many, one = r, l
+		many, one, side = r, l, "left"
 	}
 	ones := e.bySignature(one)
+	for _, group := range ones {
+		if k := crowded(group); k >= 0 {
+			return nil, queryErrorf("found duplicate series on the %s hand-side;many-to-many matching not allowed: matching labels must be unique on one side", side)
+		}
+	}
+	// used says at which steps a result has a value, so that none gets two: by
+	// signature for one to one, else by the labels of the result.
 	used := map[string][]bool{}
 	out := []Series{}
 	for _, m := range many {
 		sig := e.signature(m.Labels)
-		group := ones[sig]
-		if len(group) == 0 {
-			continue
-		}
-		if e.Group == "" && used[sig] == nil {
-			used[sig] = make([]bool, len(m.Values))
-		}
-		for _, o := range group {
-			vals := make([]float64, len(m.Values))
-			hit := false
-			for k := range vals {
-				vals[k] = plan.Absent()
-				if plan.IsAbsent(m.Values[k]) || plan.IsAbsent(o.Values[k]) {
-					continue
-				}
-				if countPresent(group, k) > 1 {
-					return nil, fmt.Errorf("%w: %w", ErrLimit, errManyMany)
-				}
-				if e.Group == "" {
-					if used[sig][k] {
-						return nil, fmt.Errorf("%w: %w", ErrLimit, errManyMany)
-					}
-					used[sig][k] = true
-				}
-				a, b := m.Values[k], o.Values[k]
-				if e.Group == "right" {
-					a, b = b, a
-				}
-				v, ok := operate(e.Op, e.Bool, a, b)
-				if ok {
-					if isComparison(e.Op) && !e.Bool && e.Group == "right" {
-						v = m.Values[k]
-					}
-					vals[k], hit = v, true
-				}
+		for _, o := range ones[sig] {
+			ls := e.resultLabels(m.Labels, o.Labels)
+			key, twice := sig, errManyOne
+			if e.Group != "" {
+				key, twice = sig+ls.String(), errGrouping
+			}
+			if used[key] == nil {
+				used[key] = make([]bool, len(m.Values))
+			}
+			vals, hit, ok := e.values(m, o, used[key])
+			if !ok {
+				return nil, twice
 			}
 			if hit {
-				out = append(out, Series{Labels: e.resultLabels(m.Labels, o.Labels), Values: vals})
+				out = append(out, Series{Labels: ls, Values: vals})
 			}
 		}
 	}
 	return mergeEqual(out), nil
 }
 
-func countPresent(group []Series, k int) int {
-	n := 0
-	for _, s := range group {
-		if !plan.IsAbsent(s.Values[k]) {
-			n++
+// values combines two series. hit tells whether there is any value; ok is false when
+// a step was used before.
+func (e *BinOp) values(many, one Series, used []bool) (vals []float64, hit, ok bool) {
+	vals = make([]float64, len(many.Values))
+	for k := range vals {
+		vals[k] = plan.Absent()
+		if plan.IsAbsent(many.Values[k]) || plan.IsAbsent(one.Values[k]) {
+			continue
+		}
+		if used[k] {
+			return nil, false, false
+		}
+		used[k] = true
+		a, b := many.Values[k], one.Values[k]
+		if e.Group == "right" {
+			a, b = b, a
+		}
+		if v, ok := operate(e.Op, e.Bool, a, b); ok {
+			vals[k], hit = v, true
 		}
 	}
-	return n
+	return vals, hit, true
+}
+
+// crowded is a step at which more than one series has a value, or -1.
+func crowded(group []Series) int {
+	if len(group) < 2 {
+		return -1
+	}
+	for k := range group[0].Values {
+		n := 0
+		for _, s := range group {
+			if !plan.IsAbsent(s.Values[k]) {
+				n++
+			}
+		}
+		if n > 1 {
+			return k
+		}
+	}
+	return -1
 }
 
 func (e *BinOp) resultLabels(many, one labels.Labels) labels.Labels {

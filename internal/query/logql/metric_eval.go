@@ -25,7 +25,10 @@ type evaluator struct {
 	ctx   context.Context //nolint:containedctx // it lives as long as one query
 	scope model.Scope
 	grid  grid
-	res   Result
+	top   Expr // the whole query
+	// truncate cuts an answer of too many series instead of refusing it.
+	truncate bool
+	res      Result
 }
 
 func (ev *evaluator) eval(e Expr) (value, error) {
@@ -38,7 +41,7 @@ func (ev *evaluator) eval(e Expr) (value, error) {
 	case *VectorLit:
 		return ev.vector(e.Val), nil
 	case *RangeAgg:
-		s, err := ev.rangeAgg(planRange(e, nil))
+		s, err := ev.rangeAgg(planRange(e, nil), e == ev.top)
 		if err == nil && e.Op == "absent_over_time" {
 			s = ev.absent(e, s)
 		}
@@ -87,26 +90,39 @@ func (ev *evaluator) absent(e *RangeAgg, in []Series) []Series {
 	return out
 }
 
-// fusible tells whether sum can be done while lines are counted.
+// fusible tells whether an aggregation over series can be done while lines are
+// counted: sums of what adds up, and extremes of extremes.
 func fusible(e *VectorAgg) (*RangeAgg, *Grouping, bool) {
 	r, ok := e.Expr.(*RangeAgg)
-	if !ok || e.Op != "sum" || r.Grouping != nil || e.Grouping != nil && e.Grouping.Without {
+	if !ok || r.Grouping != nil || e.Grouping != nil && e.Grouping.Without {
 		return nil, nil, false
 	}
 	switch r.Op {
 	case "rate", "count_over_time", "bytes_rate", "bytes_over_time", "sum_over_time":
-		g := e.Grouping
-		if g == nil {
-			g = &Grouping{}
-		}
-		return r, g, true
+		ok = e.Op == "sum"
+	case "max_over_time":
+		ok = e.Op == "max" && !groupsBySample(e, r)
+	case "min_over_time":
+		ok = e.Op == "min" && !groupsBySample(e, r)
+	default:
+		ok = false
 	}
-	return nil, nil, false
+	g := e.Grouping
+	if g == nil {
+		g = &Grouping{}
+	}
+	return r, g, ok
+}
+
+// groupsBySample tells whether an aggregation asks for the label that the sample is
+// taken from, which series do not have. Sums get to see it nevertheless, as in Loki.
+func groupsBySample(e *VectorAgg, r *RangeAgg) bool {
+	return e.Grouping != nil && slices.Contains(e.Grouping.Labels, r.Unwrap.Label)
 }
 
 func (ev *evaluator) vectorAgg(e *VectorAgg) (value, error) {
 	if r, g, ok := fusible(e); ok {
-		s, err := ev.rangeAgg(planRange(r, g))
+		s, err := ev.rangeAgg(planRange(r, g), e == ev.top)
 		return value{series: s}, err
 	}
 	in, err := ev.eval(e.Expr)
@@ -192,14 +208,14 @@ func aggregate(in []Series, e *VectorAgg) []Series {
 					column = append(column, s.Values[k])
 				}
 			}
-			vals[k] = foldColumn(e.Op, column)
+			vals[k] = foldColumn(e, column)
 		}
 		out = append(out, Series{Labels: ls, Values: vals})
 	})
 	return out
 }
 
-func foldColumn(op string, c []float64) float64 {
+func foldColumn(e *VectorAgg, c []float64) float64 {
 	if len(c) == 0 {
 		return plan.Absent()
 	}
@@ -214,7 +230,10 @@ func foldColumn(op string, c []float64) float64 {
 		}
 	}
 	n := float64(len(c))
-	switch op {
+	switch e.Op {
+	case "quantile":
+		slices.Sort(c)
+		return plan.QuantileOf(*e.Param, c)
 	case "avg":
 		return sum / n
 	case "min":
@@ -228,7 +247,7 @@ func foldColumn(op string, c []float64) float64 {
 		for _, v := range c {
 			m2 += (v - mean) * (v - mean)
 		}
-		if op == "stddev" {
+		if e.Op == "stddev" {
 			return math.Sqrt(m2 / n)
 		}
 		return m2 / n

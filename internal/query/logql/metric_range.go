@@ -106,20 +106,50 @@ func (p rangePlan) need() *nameSet {
 	return set
 }
 
-// rangeAgg executes a range aggregation.
-func (ev *evaluator) rangeAgg(p rangePlan) ([]Series, error) {
-	a, g := p.agg, ev.grid
+// Bounds of the series inside of a query, whose answer may have few: topk over all
+// paths, say. A value takes 8 bytes.
+const (
+	maxInnerSeries = 500_000
+	maxInnerValues = 10_000_000
+)
+
+// seriesLimit bounds the series of a range aggregation; top tells that they are the
+// answer.
+func (ev *evaluator) seriesLimit(top bool, steps int) int {
+	if top && !ev.truncate {
+		return ev.e.o.MaxSeries
+	}
+	return max(ev.e.o.MaxSeries, min(maxInnerSeries, maxInnerValues/(steps+1)))
+}
+
+// at is the grid that a range aggregation is evaluated on: that of the query, or one
+// step when @ fixes the time.
+func (ev *evaluator) at(a *RangeAgg) grid {
+	switch {
+	case a.At == nil:
+		return ev.grid
+	case a.At.Bound == "start":
+		return grid{start: ev.grid.start, end: ev.grid.start}
+	case a.At.Bound == "end":
+		return grid{start: ev.grid.end, end: ev.grid.end}
+	}
+	return grid{start: a.At.Nanos, end: a.At.Nanos}
+}
+
+// rangeAgg executes a range aggregation. top tells that its series are the answer.
+func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
+	a, g := p.agg, ev.at(p.agg)
 	off := int64(a.Offset)
 	from, to := g.start-off-int64(a.Range)+1, g.end-off+1
 	sch, err := ev.e.schema(ev.ctx, ev.scope, from, to)
 	if err != nil {
 		return nil, err
 	}
-	c := compile(a.Log, sch)
+	c := compile(&LogExpr{Matchers: a.Log.Matchers, Stages: p.simplify()}, sch)
 	c.scan.From, c.scan.To, c.scan.Budget = from, to, ev.e.o.Budget
 	agg := plan.Aggregate{
 		Time: 0, Op: p.op, Start: g.start - off, End: g.end - off, Step: g.step, Range: int64(a.Range),
-		SeriesLimit: ev.e.o.MaxSeries, SampleLimit: ev.e.o.MaxSamples,
+		SeriesLimit: ev.seriesLimit(top, g.steps()), SampleLimit: ev.e.o.MaxSamples,
 	}
 	if a.Param != nil {
 		agg.Param = *a.Param
@@ -132,6 +162,7 @@ func (ev *evaluator) rangeAgg(p rangePlan) ([]Series, error) {
 		d := newDerive(p, c)
 		stages = []plan.Stage{d}
 		agg.Keys, agg.Value = []int{d.keyCol}, d.valueCol
+		d.covers = agg.Covers()
 		labelsOf = d.labelsOf
 	}
 	r, err := plan.RunAggregate(ev.ctx, ev.e.o.Store, ev.scope, c.scan, stages, agg)
@@ -150,7 +181,17 @@ func (ev *evaluator) rangeAgg(p rangePlan) ([]Series, error) {
 			}
 		}
 	}
+	if a.At != nil {
+		ev.repeat(series)
+	}
 	return series, nil
+}
+
+// repeat gives each series the value that @ fixed at every step.
+func (ev *evaluator) repeat(series []Series) {
+	for i, s := range series {
+		series[i].Values = slices.Repeat(s.Values[:1], ev.grid.steps())
+	}
 }
 
 // merge makes series of groups. Groups with equal labels (a null and an empty

@@ -1,9 +1,12 @@
 package logql
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/buger/jsonparser"
 )
@@ -15,8 +18,6 @@ const (
 
 // maxJSONDepth bounds the nesting that | json flattens.
 const maxJSONDepth = 64
-
-var errNotObject = errors.New("Value looks like object, but can't find closing '}' symbol") //nolint:staticcheck // Loki's text
 
 // pathStep is one step of a JSON expression: a key or an index.
 type pathStep struct {
@@ -84,105 +85,187 @@ func jsonKeys(path []pathStep) []string {
 	return out
 }
 
-// flattenJSON adds every scalar of the line's object as a label; nested keys are
-// joined with underscores and arrays are left out.
-func flattenJSON(b *lineLabels) {
-	data := []byte(b.line)
-	if err := flattenObject(b, "", data, 0); err != nil {
+// jsonNames remembers the label name of each key, so that a name costs no
+// allocation per line.
+type jsonNames struct {
+	known  map[string]string
+	prefix []byte
+}
+
+// maxNames bounds the memory of remembered label names.
+const maxNames = 10000
+
+// name is the label of a key behind the current prefix; "" when the key is blank.
+func (n *jsonNames) name(key []byte) string {
+	from := len(n.prefix)
+	n.push(key)
+	full := n.prefix
+	n.prefix = n.prefix[:from]
+	if len(full) == from {
+		return "" // a blank key has no label of its own
+	}
+	if name, ok := n.known[string(full)]; ok {
+		return name
+	}
+	name := string(full)
+	if n.known == nil {
+		n.known = map[string]string{}
+	}
+	if len(n.known) < maxNames {
+		n.known[name] = name
+	}
+	return name
+}
+
+// push appends a key to the prefix: parts are joined by underscores, and what a
+// label name cannot hold becomes one. Only the first part needs one in front of a
+// digit.
+func (n *jsonNames) push(key []byte) {
+	key = bytes.TrimSpace(key)
+	if len(key) == 0 {
+		return
+	}
+	if len(n.prefix) > 0 || isDigit(key[0]) {
+		n.prefix = append(n.prefix, '_')
+	}
+	for _, r := range string(key) {
+		if r < 128 && (isIdentStart(byte(r)) || isDigit(byte(r))) {
+			n.prefix = append(n.prefix, byte(r))
+		} else {
+			n.prefix = append(n.prefix, '_')
+		}
+	}
+}
+
+// bytesOf views a string as bytes that nobody may change.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// textOf views bytes as a string; they must not change while it is in use.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// errEnough ends a parser early when every label that is asked for was found.
+var errEnough = errors.New("all labels found")
+
+// flattener is | json without expressions: every scalar of the line's object
+// becomes a label; nested keys are joined with underscores, arrays and nulls are
+// left out.
+type flattener struct{ names jsonNames }
+
+func (p *flattener) apply(b *lineLabels) {
+	p.names.prefix = p.names.prefix[:0]
+	if err := p.object(b, bytesOf(b.line), 0); err != nil && !errors.Is(err, errEnough) {
 		b.setError(errJSON, err.Error())
 	}
 }
 
-func flattenObject(b *lineLabels, prefix string, data []byte, depth int) error {
+func (p *flattener) object(b *lineLabels, data []byte, depth int) error {
 	if depth > maxJSONDepth {
 		return errors.New("object is nested too deep")
 	}
-	t := strings.TrimLeft(string(data[:min(len(data), 64)]), " \t\r\n")
-	if t == "" || t[0] != '{' {
-		return errNotObject
-	}
 	return jsonparser.ObjectEach(data, func(k, v []byte, t jsonparser.ValueType, _ int) error {
-		key := prefix + sanitizeJSONKey(prefix, string(k))
 		switch t {
 		case jsonparser.Object:
-			return flattenObject(b, key+"_", v, depth+1)
-		case jsonparser.Array, jsonparser.NotExist, jsonparser.Unknown:
-			return nil
+			from := len(p.names.prefix)
+			p.names.push(k)
+			err := p.object(b, v, depth+1)
+			p.names.prefix = p.names.prefix[:from]
+			return err
+		case jsonparser.String, jsonparser.Number, jsonparser.Boolean:
+			if name := p.names.name(k); b.wants(name) {
+				b.addParsed(name, jsonText(v, t))
+				if b.enough() {
+					return errEnough
+				}
+			}
 		}
-		b.addParsed(key, jsonText(v, t))
 		return nil
 	})
 }
 
-// sanitizeJSONKey lets a digit lead behind a prefix, where it is no name's start.
-func sanitizeJSONKey(prefix, key string) string {
-	s := sanitize(key)
-	if prefix != "" && len(key) > 0 && isDigit(key[0]) {
-		return strings.TrimPrefix(s, "_")
+func jsonText(v []byte, t jsonparser.ValueType) string {
+	switch {
+	case t == jsonparser.Null:
+		return ""
+	case t != jsonparser.Number && t != jsonparser.Boolean && bytes.IndexByte(v, '\\') >= 0:
+		out, err := jsonparser.Unescape(v, nil)
+		if err != nil {
+			return ""
+		}
+		return validText(string(out))
 	}
-	return s
+	return validText(textOf(v))
 }
 
-func jsonText(v []byte, t jsonparser.ValueType) string {
-	switch t {
-	case jsonparser.Null:
-		return ""
-	case jsonparser.String:
-		s, err := jsonparser.ParseString(v)
-		if err != nil {
-			return strings.ToValidUTF8(string(v), "\uFFFD")
-		}
+// validText replaces what is not UTF-8 by spaces.
+func validText(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsRune(s, utf8.RuneError) {
 		return s
 	}
-	return string(v)
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
-// extractJSON adds the labels of | json a="b.c".
+// extractJSON adds the labels of | json a="b.c". A path that leads nowhere gives an
+// empty label.
 func extractJSON(b *lineLabels, list []Extract, keys [][]string) {
-	data := []byte(b.line)
-	if t := strings.TrimLeft(b.line, " \t\r\n"); t == "" || t[0] != '{' && t[0] != '[' {
-		b.setError(errJSON, errNotObject.Error())
+	if b.line == "" {
+		return
+	}
+	if c := b.line[0]; c != '{' && c != '[' && c != '"' {
+		b.setError(errJSON, "")
 		return
 	}
 	for i, x := range list {
-		v, t, _, err := jsonparser.Get(data, keys[i]...)
-		if err != nil {
-			if !errors.Is(err, jsonparser.KeyPathNotFoundError) {
-				b.setError(errJSON, err.Error())
-				return
-			}
-			b.addParsed(x.Label, "")
-			continue
+		v, t, _, err := jsonparser.Get(bytesOf(b.line), keys[i]...)
+		switch {
+		case err == nil && t == jsonparser.Object:
+			b.addParsed(x.Label, string(v))
+		case err == nil:
+			b.addParsed(x.Label, jsonText(v, t))
+		case errors.Is(err, jsonparser.KeyPathNotFoundError):
+			b.addMissing(x.Label)
+		default:
+			b.setError(errJSON, err.Error())
+			return
 		}
-		b.addParsed(x.Label, jsonText(v, t))
 	}
 }
 
 // unpackJSON undoes promtail's pack stage: string members become labels and
-// _entry becomes the line.
+// _entry becomes the line. An object without _entry is no packed line and stays.
 func unpackJSON(b *lineLabels) {
-	data := []byte(b.line)
-	if t := strings.TrimLeft(b.line, " \t\r\n"); t == "" || t[0] != '{' {
+	if b.line == "" {
+		return
+	}
+	if b.line[0] != '{' {
 		b.setError(errJSON, "expecting json object(6), but it is not")
 		return
 	}
 	entry, found := "", false
-	err := jsonparser.ObjectEach(data, func(k, v []byte, t jsonparser.ValueType, _ int) error {
-		if t != jsonparser.String {
-			return nil
-		}
-		if string(k) == "_entry" {
+	var packed []lineLabel
+	err := jsonparser.ObjectEach(bytesOf(b.line), func(k, v []byte, t jsonparser.ValueType, _ int) error {
+		switch {
+		case t != jsonparser.String:
+		case string(k) == "_entry":
 			entry, found = jsonText(v, t), true
-			return nil
+		default:
+			packed = append(packed, lineLabel{name: sanitize(string(k)), value: jsonText(v, t)})
 		}
-		b.addParsed(sanitize(string(k)), jsonText(v, t))
 		return nil
 	})
 	if err != nil {
 		b.setError(errJSON, err.Error())
 		return
 	}
-	if found {
-		b.line = entry
+	if !found {
+		return
 	}
+	for _, l := range packed {
+		b.addParsed(l.name, l.value)
+	}
+	b.line = entry
 }

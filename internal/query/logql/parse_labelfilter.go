@@ -1,6 +1,12 @@
 package logql
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
+
+// comparisons stand between a label and its value in a filter.
+var comparisons = []string{"=", "==", "!=", "=~", "!~", ">", ">=", "<", "<="}
 
 // labelExpr reads filters joined by and, or, a comma or nothing; and binds
 // tighter than or.
@@ -54,7 +60,7 @@ func (p *parser) startsFilter(i int) bool {
 	if t.kind == tOp && t.text == "(" {
 		return n.kind == tIdent || n.kind == tOp && n.text == "("
 	}
-	return t.kind == tIdent && n.kind == tOp && slices.Contains([]string{"=", "==", "!=", "=~", "!~", ">", ">=", "<", "<="}, n.text)
+	return t.kind == tIdent && n.kind == tOp && slices.Contains(comparisons, n.text)
 }
 
 func (p *parser) labelUnary() (LabelExpr, error) {
@@ -70,7 +76,7 @@ func (p *parser) labelUnary() (LabelExpr, error) {
 		return nil, err
 	}
 	op := p.next()
-	if op.kind != tOp || !slices.Contains([]string{"=", "==", "!=", "=~", "!~", ">", ">=", "<", "<="}, op.text) {
+	if op.kind != tOp || !slices.Contains(comparisons, op.text) {
 		p.i--
 		if op.kind == tEOF {
 			p.i = len(p.toks) - 1
@@ -90,7 +96,7 @@ func (p *parser) labelUnary() (LabelExpr, error) {
 			return nil, err
 		}
 		return &LabelText{Matcher: m}, nil
-	case val.kind == tIdent && val.text == "ip" && (op.text == "=" || op.text == "!="):
+	case val.kind == tIdent && strings.EqualFold(val.text, "ip") && (op.text == "=" || op.text == "!="):
 		p.next()
 		text, ip, err := p.ipArg()
 		return &LabelIP{Name: name, Not: op.text == "!=", Text: text, ip: ip}, err
@@ -125,7 +131,7 @@ func (p *parser) labelNumber(name string, op token) (LabelExpr, error) {
 	}
 	p.next()
 	text := t.text
-	v, err := e.read(text)
+	v, err := e.constant(text)
 	if err != nil {
 		return nil, errorAt(p.src, t.pos, "", "%s", err)
 	}

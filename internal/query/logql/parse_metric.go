@@ -1,6 +1,7 @@
 package logql
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ var rangeOps = map[string]struct{ unwrap, grouping, param bool }{
 var vectorOps = map[string]bool{
 	"sum": false, "avg": false, "min": false, "max": false, "count": false, "stddev": false, "stdvar": false,
 	"sort": false, "sort_desc": false, "topk": true, "bottomk": true, "approx_topk": true,
+	// quantile is PromQL's; Loki has none.
+	"quantile": true,
 }
 
 var precedence = map[string]int{
@@ -288,10 +291,14 @@ func (p *parser) vectorAgg(name string, at token) (Expr, error) {
 	if vectorOps[name] {
 		k, err := p.number()
 		if err != nil {
-			return nil, err
+			return nil, p.expected("a number", "parameter required for operation "+name)
 		}
-		if k < 1 || k != float64(int(k)) {
+		switch {
+		case name == "quantile":
+		case k < 1:
 			return nil, errorAt(p.src, at.pos, "", "invalid parameter (must be greater than 0) %s(%s", name, formatNumber(k))
+		case k != math.Trunc(k) || k > math.MaxInt32:
+			return nil, errorAt(p.src, at.pos, "write a whole number", "invalid parameter %s(%s,", name, formatNumber(k))
 		}
 		e.Param = &k
 		if err := p.expectOp(",", "write "+name+"(10, rate(…))"); err != nil {
@@ -315,7 +322,7 @@ func (p *parser) vectorAgg(name string, at token) (Expr, error) {
 			return nil, err
 		}
 	}
-	if e.Grouping != nil && (name == "sort" || name == "sort_desc") {
+	if e.Grouping != nil && (name == "sort" || name == "sort_desc" || name == "approx_topk") {
 		return nil, errorAt(p.src, at.pos, "", "grouping not allowed for %s aggregation", name)
 	}
 	return e, nil

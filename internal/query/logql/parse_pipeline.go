@@ -3,6 +3,7 @@ package logql
 import (
 	"regexp"
 	"slices"
+	"strings"
 )
 
 var lineOps = []string{"|=", "!=", "|~", "!~", "|>", "!>"}
@@ -21,7 +22,7 @@ func (p *parser) pipeline() ([]Stage, error) {
 		case slices.Contains(lineOps, t.text):
 			s, err = p.lineFilter()
 		case t.text == "|":
-			if n := p.toks[p.i+1]; n.kind == tIdent && n.text == "unwrap" {
+			if n := p.toks[p.i+1]; n.kind == tIdent && strings.EqualFold(n.text, "unwrap") && !p.comparesAt(p.i+2) {
 				return out, nil
 			}
 			p.next()
@@ -47,7 +48,7 @@ func (p *parser) lineFilter() (Stage, error) {
 		if !p.isWord("or") {
 			return f, nil
 		}
-		if n := p.toks[p.i+1]; n.kind != tString && (n.kind != tIdent || n.text != "ip") {
+		if n := p.toks[p.i+1]; n.kind != tString && (n.kind != tIdent || !strings.EqualFold(n.text, "ip")) {
 			return f, nil // the or of two metric queries
 		}
 		p.next()
@@ -105,8 +106,9 @@ func (p *parser) ipArg() (string, *ipMatcher, error) {
 // pipeStage reads what follows a |.
 func (p *parser) pipeStage() (Stage, error) {
 	t := p.peek()
-	if t.kind == tIdent {
-		switch t.text {
+	// A label may be called like a stage: | pattern="x".
+	if t.kind == tIdent && !p.comparesAt(p.i+1) {
+		switch strings.ToLower(t.text) {
 		case "json":
 			p.next()
 			x, err := p.extracts(true)
@@ -134,7 +136,7 @@ func (p *parser) pipeStage() (Stage, error) {
 			return p.labelFormat()
 		case "drop", "keep":
 			p.next()
-			return p.dropKeep(t.text == "keep")
+			return p.dropKeep(strings.EqualFold(t.text, "keep"))
 		}
 	}
 	if t.kind != tIdent && !p.isOp("(") {
@@ -145,6 +147,15 @@ func (p *parser) pipeStage() (Stage, error) {
 		return nil, err
 	}
 	return &LabelFilter{Expr: e}, nil
+}
+
+// comparesAt tells whether token i compares. != and !~ do not count: behind a stage
+// they are line filters.
+func (p *parser) comparesAt(i int) bool {
+	if i >= len(p.toks) || p.toks[i].kind != tOp || p.toks[i].text[0] == '!' {
+		return false
+	}
+	return slices.Contains(comparisons, p.toks[i].text)
 }
 
 // extracts reads label="expr", label2="expr", label3.

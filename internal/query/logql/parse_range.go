@@ -1,6 +1,9 @@
 package logql
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 func (p *parser) rangeAgg(name string, at token) (Expr, error) {
 	spec := rangeOps[name]
@@ -11,7 +14,7 @@ func (p *parser) rangeAgg(name string, at token) (Expr, error) {
 	if spec.param {
 		q, err := p.number()
 		if err != nil {
-			return nil, err
+			return nil, p.expected("a number", "parameter required for operation "+name)
 		}
 		e.Param = &q
 		if err := p.expectOp(",", "write "+name+"(0.99, {…} | unwrap x [5m])"); err != nil {
@@ -102,16 +105,65 @@ func (p *parser) maybeRange(e *RangeAgg) error {
 	if err := p.expectOp("]", ""); err != nil {
 		return err
 	}
-	if p.takeWord("offset") {
-		neg := p.takeOp("-")
-		if e.Offset, err = p.duration(""); err != nil {
-			return err
-		}
-		if neg {
-			e.Offset = -e.Offset
+	return p.rangeModifiers(e)
+}
+
+// rangeModifiers reads offset and @, in any order.
+func (p *parser) rangeModifiers(e *RangeAgg) error {
+	var err error
+	offset := false
+	for {
+		switch at := p.peek(); {
+		case p.isWord("offset"):
+			if offset {
+				return errorAt(p.src, at.pos, "", "offset may not be set multiple times")
+			}
+			offset = true
+			p.next()
+			neg := p.takeOp("-")
+			if e.Offset, err = p.duration("write offset 5m"); err != nil {
+				return err
+			}
+			if neg {
+				e.Offset = -e.Offset
+			}
+		case p.isOp("@"):
+			if e.At != nil {
+				return errorAt(p.src, at.pos, "", "@ may not be set multiple times")
+			}
+			p.next()
+			if e.At, err = p.atTime(); err != nil {
+				return err
+			}
+		default:
+			return nil
 		}
 	}
-	return nil
+}
+
+// maxAtSeconds is the largest time of @, the year 2262, in which Unix nanoseconds
+// no longer fit into an integer.
+const maxAtSeconds = math.MaxInt64 / 1e9
+
+// atTime reads what follows @: start(), end() or Unix seconds.
+func (p *parser) atTime() (*AtTime, error) {
+	for _, word := range []string{"start", "end"} {
+		if p.takeWord(word) {
+			if err := p.expectOp("(", "write @ "+word+"()"); err != nil {
+				return nil, err
+			}
+			return &AtTime{Bound: word}, p.expectOp(")", "")
+		}
+	}
+	t := p.peek()
+	secs, err := p.number()
+	if err != nil {
+		return nil, p.expected("start(), end() or a time in Unix seconds", "")
+	}
+	if math.Abs(secs) >= maxAtSeconds {
+		return nil, errorAt(p.src, t.pos, "write the time in Unix seconds", "timestamp out of bounds for @ modifier: %s", formatNumber(secs))
+	}
+	return &AtTime{Nanos: int64(math.Round(secs*1000)) * 1e6}, nil
 }
 
 func (p *parser) unwrap(e *RangeAgg) error {

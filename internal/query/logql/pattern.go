@@ -77,17 +77,19 @@ func captureEnd(s string) int {
 	return -1
 }
 
-// extract calls fn for every named capture. A capture whose end is not found
-// takes the rest of the line.
+// extract calls fn for every named capture. A literal in front must start the
+// line. A capture whose end is not found takes the rest of the line.
 func (p *linePattern) extract(line string, fn func(name, value string)) {
 	nodes := p.nodes
+	if line == "" {
+		return
+	}
 	if !nodes[0].capture {
-		i := strings.Index(line, nodes[0].literal)
-		if i < 0 {
+		rest, ok := strings.CutPrefix(line, nodes[0].literal)
+		if !ok {
 			return
 		}
-		line = line[i+len(nodes[0].literal):]
-		nodes = nodes[1:]
+		line, nodes = rest, nodes[1:]
 	}
 	for len(nodes) > 0 {
 		c := nodes[0]
@@ -107,26 +109,21 @@ func (p *linePattern) extract(line string, fn func(name, value string)) {
 	}
 }
 
-// match tells whether the whole line has the form of the pattern.
+// match tells whether the whole line has the form of the pattern. A literal may
+// stand anywhere at first, and a capture is never empty.
 func (p *linePattern) match(line string) bool {
-	if len(p.nodes) == 0 {
-		return line == ""
+	if line == "" || len(p.nodes) == 0 {
+		return line == "" && len(p.nodes) == 0
 	}
 	for i, n := range p.nodes {
 		if n.capture {
 			continue
 		}
-		if i == len(p.nodes)-1 {
-			if i == 0 {
-				return line == n.literal
-			}
-			return strings.HasSuffix(line, n.literal)
-		}
 		j := strings.Index(line, n.literal)
-		if j < 0 || i == 0 && j != 0 {
+		if j < 0 || i != 0 && j == 0 {
 			return false
 		}
 		line = line[j+len(n.literal):]
 	}
-	return line != ""
+	return p.nodes[len(p.nodes)-1].capture == (line != "")
 }

@@ -20,7 +20,7 @@ func compileStage(s Stage) lineStage {
 		return func(b *lineLabels) bool { return evalLabelExpr(s.Expr, b) }
 	case *JSON:
 		if len(s.Extracts) == 0 {
-			return parsing(flattenJSON)
+			return parsing((&flattener{}).apply)
 		}
 		var keys [][]string
 		for _, x := range s.Extracts {
@@ -28,14 +28,20 @@ func compileStage(s Stage) lineStage {
 		}
 		return parsing(func(b *lineLabels) { extractJSON(b, s.Extracts, keys) })
 	case *Logfmt:
-		return parsing(s.apply)
+		return parsing(newLogfmtParser(s).apply)
 	case *Regexp:
 		names := s.re.SubexpNames()
 		return parsing(func(b *lineLabels) {
-			for i, v := range s.re.FindStringSubmatch(b.line) {
-				if names[i] != "" {
-					b.addParsed(names[i], v)
+			loc := s.re.FindStringSubmatchIndex(b.line)
+			for i := 0; i < len(loc); i += 2 {
+				if names[i/2] == "" {
+					continue
 				}
+				value := ""
+				if loc[i] >= 0 {
+					value = b.line[loc[i]:loc[i+1]]
+				}
+				b.addParsed(names[i/2], value)
 			}
 		})
 	case *Pattern:
@@ -70,7 +76,6 @@ func compileStage(s Stage) lineStage {
 // parsing wraps a parser, which drops no line.
 func parsing(fn func(b *lineLabels)) lineStage {
 	return func(b *lineLabels) bool {
-		b.gen++
 		fn(b)
 		return true
 	}
@@ -95,7 +100,7 @@ func (s *LineFilter) matches(line string) bool {
 func (m *LineMatch) found(op, line string) bool {
 	switch {
 	case m.IP:
-		return m.ip.matchAny(line)
+		return m.ip.found(line)
 	case m.re != nil:
 		return m.re.MatchString(line)
 	case m.pattern != nil:

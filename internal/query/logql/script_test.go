@@ -1,6 +1,7 @@
 package logql
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,6 +39,8 @@ import (
 //	eval instant at 5m QUERY           then {labels} value
 //	eval range 0s 5m 1m QUERY          then {labels} v v _ v   (_ is no value)
 //	eval logs 0s 10m [limit N] [forward] QUERY   then TIME {all labels} text
+//	eval lines QUERY                   then the text of every line, oldest first
+//	eval format QUERY                  then its canonical form
 //	eval fail QUERY                    then a part of the error
 //
 // An expected label value of * matches any.
@@ -253,6 +257,17 @@ func (s *script) eval(rest string, want []string) error {
 		}
 		r.Query = rest
 		res, err = s.eng.Range(ctx, all, r)
+	case "lines":
+		return s.evalLines(rest, want)
+	case "format":
+		e, err := Parse(rest)
+		if err != nil {
+			return err
+		}
+		if got := e.String(); got != strings.Join(want, "\n") {
+			return fmt.Errorf("got  %s\nwant %s", got, strings.Join(want, "\n"))
+		}
+		return nil
 	case "fail":
 		res, err = s.eng.Range(ctx, all, Request{Query: rest, Start: scriptZero, End: scriptZero.Add(time.Hour), Step: time.Minute})
 		if err == nil {
@@ -280,6 +295,28 @@ func (s *script) eval(rest string, want []string) error {
 	return nil
 }
 
+// evalLines compares the text of lines alone. Spaces at the ends do not count, as the
+// script cannot show them.
+func (s *script) evalLines(query string, want []string) error {
+	res, err := s.eng.Range(context.Background(), model.ScopeAll(), Request{Query: query, Start: scriptZero, End: scriptZero.Add(2 * time.Hour), Forward: true})
+	if err != nil {
+		return err
+	}
+	var lines []Entry
+	for _, st := range res.Streams {
+		lines = append(lines, st.Entries...)
+	}
+	slices.SortStableFunc(lines, func(a, b Entry) int { return cmp.Compare(a.Ts, b.Ts) })
+	var got []string
+	for _, e := range lines {
+		got = append(got, strings.TrimSpace(e.Line))
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	return nil
+}
+
 func sameLine(got, want string) bool {
 	re := strings.ReplaceAll(regexp.QuoteMeta(want), `"\*"`, `"(?:[^"\\]|\\.)*"`)
 	return regexp.MustCompile("^" + re + "$").MatchString(got)
@@ -297,10 +334,12 @@ func renderResult(r Result) []string {
 		}
 		for _, s := range r.Streams {
 			for _, e := range s.Entries {
-				b := labels.NewBuilder(s.Labels)
-				e.Metadata.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
-				e.Parsed.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
-				out = append(out, fmt.Sprintf("%v %s %s", time.Duration(e.Ts-scriptZero.UnixNano()), known(b.Labels()), e.Line))
+				// A builder would drop empty labels, which lines can have.
+				var all []labels.Label
+				for _, part := range []labels.Labels{s.Labels, e.Metadata, e.Parsed} {
+					part.Range(func(l labels.Label) { all = append(all, l) })
+				}
+				out = append(out, fmt.Sprintf("%v %s %s", time.Duration(e.Ts-scriptZero.UnixNano()), known(labels.New(all...)), e.Line))
 			}
 		}
 		return out
@@ -321,12 +360,12 @@ func renderResult(r Result) []string {
 // known leaves out what only some stores add: the level of lines without one and
 // the service name that the log store finds in the label app, as Loki does.
 func known(ls labels.Labels) labels.Labels {
-	b := labels.NewBuilder(ls)
-	if ls.Get("detected_level") == "unknown" {
-		b.Del("detected_level")
-	}
-	if v := ls.Get("app"); v != "" && v == ls.Get("service_name") {
-		b.Del("service_name")
-	}
-	return b.Labels()
+	var out []labels.Label
+	ls.Range(func(l labels.Label) {
+		if l.Name == "detected_level" && l.Value == "unknown" || l.Name == "service_name" && ls.Get("app") == l.Value {
+			return
+		}
+		out = append(out, l)
+	})
+	return labels.New(out...)
 }

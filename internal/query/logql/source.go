@@ -38,10 +38,20 @@ var allColumns = []store.ColumnRef{
 }
 
 // schema resolves label names to the columns that can hold them.
-type schema struct{ byName map[string][]store.ColumnRef }
+type schema struct {
+	byName  map[string][]store.ColumnRef
+	kinds   map[store.ColumnRef]store.Kind
+	streams map[string]bool // names of stream labels
+}
 
 func newSchema(cols []store.ColumnInfo) *schema {
-	s := &schema{byName: map[string][]store.ColumnRef{}}
+	s := &schema{byName: map[string][]store.ColumnRef{}, kinds: map[store.ColumnRef]store.Kind{}, streams: map[string]bool{}}
+	for _, c := range cols {
+		s.kinds[c.Ref] = c.Kind
+		if c.Ref.Scope == store.Stream {
+			s.streams[c.Ref.Name] = true
+		}
+	}
 	for _, scope := range []store.ColumnScope{store.Attr, store.Instrumentation, store.Resource} {
 		for _, c := range cols {
 			if c.Ref.Scope != scope || scope == store.Instrumentation && (c.Ref.Name == "name" || c.Ref.Name == "version") {
@@ -94,9 +104,9 @@ func absent(c store.ColumnRef) store.Pred {
 	return store.TextEq{Col: c, Text: ""}
 }
 
-// present is the predicate that column c has a value that m matches; m does not
+// matching is the predicate that column c has a value that m matches; m does not
 // match "". False when it cannot be pushed down.
-func present(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
+func (s *schema) matching(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
 	hexed := c == store.Col(store.ColTraceID) || c == store.Col(store.ColSpanID)
 	switch {
 	case m.Type == labels.MatchEqual && hexed:
@@ -109,6 +119,14 @@ func present(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
 		return store.TextEq{Col: c, Text: m.Value}, true
 	case hexed:
 		return nil, false
+	}
+	if anyText(m.Value) {
+		return store.Not{P: absent(c)}, true
+	}
+	if texts, ok := alternatives(m.Value); ok {
+		if texts = slices.DeleteFunc(texts, func(t string) bool { return t == "" }); len(texts) > 0 {
+			return s.matchesAny(c, texts), true
+		}
 	}
 	re, err := regexp.Compile("^(?s:" + m.Value + ")$")
 	if err != nil {
@@ -124,8 +142,8 @@ func present(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
 // push turns a matcher over a label into a predicate over its columns.
 func (s *schema) push(m *labels.Matcher, cols []store.ColumnRef) (store.Pred, bool) {
 	if m.Type == labels.MatchNotEqual || m.Type == labels.MatchNotRegexp {
-		inv, err := m.Inverse()
-		if err != nil {
+		inv, ok := inverseMatcher(m)
+		if !ok {
 			return nil, false
 		}
 		p, ok := s.push(inv, cols)
@@ -135,7 +153,7 @@ func (s *schema) push(m *labels.Matcher, cols []store.ColumnRef) (store.Pred, bo
 	var before store.And
 	for _, c := range cols {
 		if m.Type != labels.MatchEqual || m.Value != "" {
-			p, ok := present(c, m)
+			p, ok := s.matching(c, m)
 			if !ok {
 				return nil, false
 			}

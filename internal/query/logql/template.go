@@ -3,6 +3,7 @@ package logql
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"text/template/parse"
@@ -17,12 +18,14 @@ var errTemplateSize = errors.New("template writes more than 1 MiB for one line")
 // template is a compiled line_format or label_format template. It belongs to
 // one query and is not for concurrent use.
 type template struct {
+	text   string
 	t      *texttemplate.Template
 	fields []string
 	all    bool // it may read any label
 	out    limitedBuilder
 	ts     int64
 	line   string
+	key    string // the label that is the whole template: {{.key}}
 }
 
 type limitedBuilder struct{ strings.Builder }
@@ -35,11 +38,12 @@ func (b *limitedBuilder) Write(p []byte) (int, error) {
 }
 
 func newTemplate(text string) (*template, error) {
-	t := &template{}
+	t := &template{text: text}
 	funcs := templateFuncs()
 	funcs["__line__"] = func() string { return t.line }
 	funcs["__timestamp__"] = func() time.Time { return time.Unix(0, t.ts).UTC() }
 	var err error
+	t.key = simpleKey(text)
 	t.t, err = texttemplate.New("line").Option("missingkey=zero").Funcs(funcs).Parse(text)
 	if err != nil {
 		return nil, err
@@ -112,13 +116,19 @@ func (t *template) branch(n *parse.BranchNode) error {
 	return t.inspect(n.ElseList)
 }
 
+// rangeable tells whether what range goes over cannot be a number, over which it
+// could go on for ever: a label, decoded JSON, or a member of it.
 func rangeable(p *parse.PipeNode) bool {
 	if p == nil || len(p.Cmds) == 0 || len(p.Cmds[len(p.Cmds)-1].Args) == 0 {
 		return false
 	}
 	switch a := p.Cmds[len(p.Cmds)-1].Args[0].(type) {
-	case *parse.FieldNode:
+	case *parse.FieldNode, *parse.ChainNode:
 		return true
+	case *parse.VariableNode:
+		return len(a.Ident) > 1
+	case *parse.PipeNode:
+		return rangeable(a)
 	case *parse.IdentifierNode:
 		return a.Ident == "fromJson"
 	}
@@ -127,10 +137,24 @@ func rangeable(p *parse.PipeNode) bool {
 
 // run executes the template for a line.
 func (t *template) run(b *lineLabels) (string, error) {
+	if t.key != "" {
+		return b.value(t.key), nil
+	}
 	t.ts, t.line = b.ts, b.line
 	t.out.Reset()
 	if err := t.t.Execute(&t.out, b.data()); err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}
 	return t.out.String(), nil
+}
+
+// simple finds templates that are one label.
+var simple = regexp.MustCompile(`^\{\{\s*\.([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}$`)
+
+// simpleKey is the label that a template consists of, or "".
+func simpleKey(text string) string {
+	if m := simple.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
 }

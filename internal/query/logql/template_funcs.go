@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"maps"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	texttemplate "text/template"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,9 +23,10 @@ const maxWidth = 10000
 // wideFormat finds printf widths that would write megabytes.
 var wideFormat = regexp.MustCompile(`\d{5,}|\*`)
 
-// templateFuncs are the functions that LogQL's documentation names.
+// templateFuncs are the functions that LogQL's documentation names. Times without a
+// zone are UTC, whatever the zone of the machine.
 func templateFuncs() texttemplate.FuncMap {
-	return texttemplate.FuncMap{
+	out := texttemplate.FuncMap{
 		"ToLower": strings.ToLower, "ToUpper": strings.ToUpper, "Replace": strings.Replace,
 		"Trim": strings.Trim, "TrimLeft": strings.TrimLeft, "TrimRight": strings.TrimRight,
 		"TrimPrefix": strings.TrimPrefix, "TrimSuffix": strings.TrimSuffix, "TrimSpace": strings.TrimSpace,
@@ -36,7 +38,6 @@ func templateFuncs() texttemplate.FuncMap {
 		"contains":   func(sub, s string) bool { return strings.Contains(s, sub) },
 		"hasPrefix":  func(p, s string) bool { return strings.HasPrefix(s, p) },
 		"hasSuffix":  func(p, s string) bool { return strings.HasSuffix(s, p) },
-		"eq":         func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) },
 		"replace":    func(o, n, s string) string { return strings.ReplaceAll(s, o, n) },
 		"repeat":     repeat,
 		"trunc":      trunc,
@@ -48,38 +49,12 @@ func templateFuncs() texttemplate.FuncMap {
 		},
 		"alignLeft":  func(n int, s string) (string, error) { return align(n, s, true) },
 		"alignRight": func(n int, s string) (string, error) { return align(n, s, false) },
-		"default": func(d string, s string) string {
-			if s == "" {
-				return d
-			}
-			return s
-		},
+		"default":    orDefault,
 		"printf": func(format string, args ...any) (string, error) {
 			if wideFormat.MatchString(format) {
 				return "", errWidth
 			}
 			return fmt.Sprintf(format, args...), nil
-		},
-		"regexReplaceAll": func(re, s, repl string) (string, error) {
-			r, err := regexp.Compile(re)
-			if err != nil {
-				return "", err
-			}
-			return r.ReplaceAllString(s, repl), nil
-		},
-		"regexReplaceAllLiteral": func(re, s, repl string) (string, error) {
-			r, err := regexp.Compile(re)
-			if err != nil {
-				return "", err
-			}
-			return r.ReplaceAllLiteralString(s, repl), nil
-		},
-		"count": func(re, s string) (int, error) {
-			r, err := regexp.Compile(re)
-			if err != nil {
-				return 0, err
-			}
-			return len(r.FindAllStringIndex(s, -1)), nil
 		},
 		"urlencode": url.QueryEscape,
 		"urldecode": url.QueryUnescape,
@@ -91,119 +66,121 @@ func templateFuncs() texttemplate.FuncMap {
 			}
 			return string(out)
 		},
-		"fromJson": func(s string) (any, error) {
+		"fromJson": func(s string) any {
 			var v any
-			err := json.Unmarshal([]byte(s), &v)
-			return v, err
-		},
-		"bytes":            func(s string) (float64, error) { return parseBytes(s) },
-		"duration":         durationSeconds,
-		"duration_seconds": durationSeconds,
-		"now":              time.Now,
-		"date":             func(format string, t time.Time) string { return t.Format(format) },
-		"toDate":           func(format, s string) (time.Time, error) { return time.Parse(format, s) },
-		"toDateInZone": func(format, zone, s string) (time.Time, error) {
-			loc, err := time.LoadLocation(zone)
-			if err != nil {
-				return time.Time{}, err
+			if json.Unmarshal([]byte(s), &v) != nil {
+				return nil
 			}
-			return time.ParseInLocation(format, s, loc)
+			return v
+		},
+	}
+	maps.Copy(out, numberFuncs())
+	maps.Copy(out, timeFuncs())
+	maps.Copy(out, regexpFuncs())
+	return out
+}
+
+func timeFuncs() texttemplate.FuncMap {
+	return texttemplate.FuncMap{
+		"now":    func() time.Time { return time.Now().UTC() },
+		"date":   formatDate,
+		"toDate": func(format, s string) time.Time { return parseDate(format, "UTC", s) },
+		"toDateInZone": func(format, zone, s string) time.Time {
+			return parseDate(format, zone, s)
 		},
 		"unixEpoch":       func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) },
 		"unixEpochMillis": func(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) },
 		"unixEpochNanos":  func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) },
 		"unixToTime":      unixToTime,
-		"int":             func(v any) int { return int(number(v)) },
-		"float64":         number,
-		"add":             func(a, b any) int64 { return int64(number(a)) + int64(number(b)) },
-		"sub":             func(a, b any) int64 { return int64(number(a)) - int64(number(b)) },
-		"mul":             func(a, b any) int64 { return int64(number(a)) * int64(number(b)) },
-		"div":             divide(func(a, b int64) int64 { return a / b }),
-		"mod":             divide(func(a, b int64) int64 { return a % b }),
-		"addf":            func(a, b any) float64 { return number(a) + number(b) },
-		"subf":            func(a, b any) float64 { return number(a) - number(b) },
-		"mulf":            func(a, b any) float64 { return number(a) * number(b) },
-		"divf":            func(a, b any) float64 { return number(a) / number(b) },
-		"max":             func(a, b any) int64 { return max(int64(number(a)), int64(number(b))) },
-		"min":             func(a, b any) int64 { return min(int64(number(a)), int64(number(b))) },
-		"maxf":            func(a, b any) float64 { return math.Max(number(a), number(b)) },
-		"minf":            func(a, b any) float64 { return math.Min(number(a), number(b)) },
-		"ceil":            func(a any) float64 { return math.Ceil(number(a)) },
-		"floor":           func(a any) float64 { return math.Floor(number(a)) },
-		"round": func(a any, places int) float64 {
-			p := math.Pow10(places)
-			return math.Round(number(a)*p) / p
+	}
+}
+
+// formatDate writes a time, or a number of seconds since 1970.
+func formatDate(format string, v any) string {
+	switch v := v.(type) {
+	case time.Time:
+		return v.UTC().Format(format)
+	case int64, int:
+		return time.Unix(integer(v), 0).UTC().Format(format)
+	}
+	return time.Now().UTC().Format(format)
+}
+
+// parseDate reads a time; the zero time when it cannot.
+func parseDate(format, zone, s string) time.Time {
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		loc = time.UTC
+	}
+	t, err := time.ParseInLocation(format, s, loc)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// maxPatterns bounds the regular expressions that one template remembers: they may
+// come from labels.
+const maxPatterns = 100
+
+// regexpFuncs compile each expression once for a template.
+func regexpFuncs() texttemplate.FuncMap {
+	known := map[string]*regexp.Regexp{}
+	compile := func(text string) (*regexp.Regexp, error) {
+		if re, ok := known[text]; ok {
+			return re, nil
+		}
+		re, err := regexp.Compile(text)
+		if err == nil && len(known) < maxPatterns {
+			known[strings.Clone(text)] = re
+		}
+		return re, err
+	}
+	return texttemplate.FuncMap{
+		"regexReplaceAll": func(re, s, repl string) (string, error) {
+			r, err := compile(re)
+			if err != nil {
+				return "", err
+			}
+			return r.ReplaceAllString(s, repl), nil
+		},
+		"regexReplaceAllLiteral": func(re, s, repl string) (string, error) {
+			r, err := compile(re)
+			if err != nil {
+				return "", err
+			}
+			return r.ReplaceAllLiteralString(s, repl), nil
+		},
+		"count": func(re, s string) (int, error) {
+			r, err := compile(re)
+			if err != nil {
+				return 0, err
+			}
+			return len(r.FindAllStringIndex(s, -1)), nil
 		},
 	}
 }
 
-func divide(fn func(a, b int64) int64) func(a, b any) (int64, error) {
-	return func(a, b any) (int64, error) {
-		d := int64(number(b))
-		if d == 0 {
-			return 0, errors.New("division by zero")
-		}
-		return fn(int64(number(a)), d), nil
+// orDefault is d when the value is missing, empty, zero or false.
+func orDefault(d any, given ...any) any {
+	if len(given) == 0 {
+		return d
 	}
-}
-
-// number reads any value as a float; what is no number is 0.
-func number(v any) float64 {
-	switch v := v.(type) {
-	case string:
-		f, err := strconv.ParseFloat(v, 64)
-		if err != nil {
-			return 0
-		}
-		return f
-	case int:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case float64:
-		return v
-	case bool:
-		if v {
-			return 1
-		}
+	if truth, ok := texttemplate.IsTrue(given[0]); !ok || !truth {
+		return d
 	}
-	return 0
-}
-
-func durationSeconds(s string) (float64, error) {
-	d, err := parseDuration(s)
-	return d.Seconds(), err
-}
-
-func unixToTime(s string) (time.Time, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return time.Time{}, err
-	}
-	switch len(s) {
-	case 5:
-		return time.Unix(0, 0).UTC().AddDate(0, 0, int(n)), nil
-	case 10:
-		return time.Unix(n, 0).UTC(), nil
-	case 13:
-		return time.UnixMilli(n).UTC(), nil
-	case 16:
-		return time.UnixMicro(n).UTC(), nil
-	case 19:
-		return time.Unix(0, n).UTC(), nil
-	}
-	return time.Time{}, fmt.Errorf("unable to parse time %q: use 5, 10, 13, 16 or 19 digits", s)
+	return given[0]
 }
 
 func title(s string) string {
-	up := true
+	prev := ' '
 	return strings.Map(func(r rune) rune {
-		c := r
-		if up {
-			c = []rune(strings.ToUpper(string(r)))[0]
+		begins := !unicode.IsLetter(prev) && !unicode.IsDigit(prev) && prev != '_'
+		prev = r
+		if begins {
+			return unicode.ToTitle(r)
 		}
-		up = r == ' ' || r == '\t' || r == '\n'
-		return c
+		return r
 	}, s)
 }
 
@@ -227,10 +204,13 @@ func trunc(n int, s string) string {
 
 func substr(start, end int, s string) string {
 	r := []rune(s)
-	start = max(0, start)
-	if end < 0 || end > len(r) {
+	switch {
+	case start < 0:
+		start, end = 0, max(end, 0)
+	case end < 0:
 		end = len(r)
 	}
+	end = min(end, len(r))
 	if start >= end {
 		return ""
 	}
@@ -246,10 +226,13 @@ func indent(n int, s string) (string, error) {
 }
 
 func align(n int, s string, left bool) (string, error) {
-	if n < 0 || n > maxWidth {
+	if n > maxWidth {
 		return "", errWidth
 	}
 	have := utf8.RuneCountInString(s)
+	if n < 0 || n == have {
+		return s, nil
+	}
 	r := []rune(s)
 	switch {
 	case have > n && left:

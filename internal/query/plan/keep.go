@@ -65,7 +65,7 @@ func (c *keeper) values(group int) []float64 {
 		case Last:
 			out[k] = w[len(w)-1].val
 		case Increase:
-			out[k] = increase(w, t-c.a.Range, t)
+			out[k] = increase(w)
 		default:
 			sorted = sorted[:0]
 			for _, x := range w {
@@ -78,16 +78,9 @@ func (c *keeper) values(group int) []float64 {
 	return out
 }
 
-// increase is what a counter grew in the window (from, to], as Prometheus
-// computes it: a fall is a restart from zero, and the growth between the first
-// and the last sample is extrapolated to the window's ends, but not further than
-// half a distance of samples where the series seems to begin or end inside of
-// it, and not below zero. One sample shows no growth.
-func increase(w []sample, from, to int64) float64 {
-	if len(w) < 2 {
-		return 0
-	}
-	first, last := w[0], w[len(w)-1]
+// increase is what a counter grew in the window: a fall is a restart from zero. The
+// growth is not extrapolated to the window's ends, and one sample shows none.
+func increase(w []sample) float64 {
 	grown := 0.0
 	for i := 1; i < len(w); i++ {
 		if w[i].val < w[i-1].val {
@@ -96,24 +89,7 @@ func increase(w []sample, from, to int64) float64 {
 			grown += w[i].val - w[i-1].val
 		}
 	}
-	sampled := float64(last.ts - first.ts)
-	if sampled == 0 {
-		return grown
-	}
-	between := sampled / float64(len(w)-1)
-	toStart, toEnd := float64(first.ts-from), float64(to-last.ts)
-	if grown > 0 && first.val >= 0 {
-		toStart = math.Min(toStart, sampled*first.val/grown)
-	}
-	covered := sampled
-	for _, gap := range []float64{toStart, toEnd} {
-		if gap < between*1.1 {
-			covered += gap
-		} else {
-			covered += between / 2
-		}
-	}
-	return grown * covered / sampled
+	return grown
 }
 
 // quantile interpolates linearly, as Prometheus does. vals are sorted.

@@ -37,7 +37,10 @@ type Scan struct {
 	Where    store.Pred
 	Columns  []store.ColumnRef
 	Order    store.Order
-	Budget   store.Budget
+	// Limit, if set, is how many of the first rows in Order the plan can use, see
+	// store.ScanRequest. Only for plans whose stages drop no row.
+	Limit  int
+	Budget store.Budget
 }
 
 // Frame is one batch on its way through the stages. Cols[i] belongs to
@@ -86,7 +89,7 @@ func run(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip
 	var f Frame
 	var inner error
 	stats, err = src.Scan(ctx, scope, store.ScanRequest{
-		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Budget: s.Budget,
+		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget,
 	}, func(b *store.Batch) error {
 		f.N, f.Sel = b.N, nil
 		f.Cols = append(f.Cols[:0], b.Cols...)
