@@ -87,7 +87,7 @@ func (e *Engine) TagValues(ctx context.Context, scope model.Scope, a *Attribute,
 		}
 	}
 	if filter != nil {
-		if p := pushPipeline(filter); where == nil {
+		if p := (&pusher{}).pushPipeline(filter); where == nil {
 			where = p
 		} else {
 			where = store.And{where, p}

@@ -79,6 +79,12 @@ func (c *columns) attribute(a *Attribute) {
 		c.links = true
 	case ScopeIntrinsic:
 		switch a.Name {
+		case allAttributes.Name:
+			c.add(store.Col(store.ColAttrs))
+			c.add(store.Col(store.ColResource))
+			c.add(store.Col(store.ColStatusMsg))
+			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "name"})
+			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "version"})
 		case "statusMessage":
 			c.add(store.Col(store.ColStatusMsg))
 		case "instrumentation:name", "instrumentation:version":
