@@ -32,6 +32,15 @@ func (s Static) elements() []Static {
 	return out
 }
 
+// Elements are the values of an array; of anything else the value itself.
+func (s Static) Elements() []Static {
+	list := s.elements()
+	if n := len(list); s.Type == TypeArray && n > 0 && list[n-1] == strStatic(s.Str) {
+		list = list[:n-1]
+	}
+	return list
+}
+
 // splitArray returns the JSON texts of an array's elements; nil when text is not
 // a JSON array.
 func splitArray(text string) []string {

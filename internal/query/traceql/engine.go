@@ -74,6 +74,10 @@ type Request struct {
 	// Traces shorter than MinDuration or, when it is not 0, longer than
 	// MaxDuration are left out.
 	MinDuration, MaxDuration time.Duration
+	// Found, if set, is called while the search goes on with the traces that were
+	// not handed over before; the Result of Search has only what is left then. Its
+	// error ends the search.
+	Found func(Result) error
 }
 
 // FoundSpan is a span of an answer.
@@ -142,6 +146,7 @@ func (e *Engine) Search(ctx context.Context, scope model.Scope, r Request) (Resu
 		s.read.cols.attribute(a)
 	}
 	err = s.rounds()
+	s.res.Traces = s.res.Traces[s.handed:]
 	slices.SortStableFunc(s.res.Traces, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
 	return s.res, err
 }

@@ -204,7 +204,7 @@ func (ps *pusher) pushBinary(b *Binary) pushed {
 	if !aok || !sok || op == "" && b.re == nil {
 		return anySpan()
 	}
-	if a.Scope == ScopeEvent || a.Scope == ScopeLink || strings.HasPrefix(a.Name, "event:") || strings.HasPrefix(a.Name, "link:") {
+	if isEventAttribute(a) {
 		return pushEvents(a, b, s)
 	}
 	if b.re != nil {

@@ -24,6 +24,8 @@ type search struct {
 	shown []*Attribute
 	seen  map[string]bool
 	res   Result
+	// handed is how many of the traces were given to Request.Found.
+	handed int
 }
 
 // rounds looks at the newest candidate traces first and goes on to older ones
@@ -48,6 +50,9 @@ func (s *search) rounds() error {
 				s.res.Traces = s.res.Traces[:s.r.Limit]
 				return nil
 			}
+			if err := s.handOver(); err != nil {
+				return err
+			}
 		}
 		if c.complete || s.res.Partial {
 			return nil
@@ -59,6 +64,18 @@ func (s *search) rounds() error {
 		bound = c.bound
 	}
 	return nil
+}
+
+// handOver gives what was found since the last time to Request.Found.
+func (s *search) handOver() error {
+	if s.r.Found == nil || len(s.res.Traces) == s.handed {
+		return nil
+	}
+	part := s.res
+	part.Traces = slices.Clone(s.res.Traces[s.handed:])
+	slices.SortStableFunc(part.Traces, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
+	s.handed = len(s.res.Traces)
+	return s.r.Found(part)
 }
 
 // rarest chooses the predicate to find candidates by. When a trace needs several
