@@ -251,7 +251,7 @@ type bucketStage struct {
 
 func (s *bucketStage) Apply(f *plan.Frame) error {
 	out := store.Vec{Kind: store.KindString, Codes: make([]uint32, f.N), Dict: s.names}
-	s.sel = s.sel[:0]
+	s.sel = emptySel(s.sel)
 	for i := range f.Rows() {
 		r := f.Row(i)
 		for _, c := range s.cols {

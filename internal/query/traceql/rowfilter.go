@@ -83,7 +83,7 @@ func (s *rowFilter) Apply(f *plan.Frame) error {
 	if s.suspect != nil && !s.anyArray(f) {
 		return nil
 	}
-	s.sel = s.sel[:0]
+	s.sel = emptySel(s.sel)
 	for i := range f.Rows() {
 		r := f.Row(i)
 		if s.suspect != nil && !s.array(f, r) || s.matches(f, r) {
@@ -92,6 +92,14 @@ func (s *rowFilter) Apply(f *plan.Frame) error {
 	}
 	f.Sel = s.sel
 	return nil
+}
+
+// emptySel empties a selection; nil would select everything.
+func emptySel(sel []int32) []int32 {
+	if sel == nil {
+		return make([]int32, 0, 1024)
+	}
+	return sel[:0]
 }
 
 // anyArray tells whether a frame's dictionaries allow an array at all.

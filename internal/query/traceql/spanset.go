@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func union(a, b []*Span) []*Span {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *Span) int { return int(min(1, max(-1, a.Start-b.Start))) })
+	slices.SortFunc(out, func(a, b *Span) int { return cmp.Compare(a.pos, b.pos) })
 	return out
 }
 
