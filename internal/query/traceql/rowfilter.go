@@ -65,7 +65,10 @@ func residual(e FieldExpr, x pushed, l *layout, done <-chan struct{}) *rowFilter
 	}
 	f := &rowFilter{expr: e, done: done, dicts: map[*string][]bool{}}
 	for _, a := range referenced(e) {
-		cols, _ := sources(a)
+		cols, ok := sources(a)
+		if !ok {
+			cols = []store.ColumnRef{store.Col(store.ColParentID)} // a test for root spans
+		}
 		for _, c := range cols {
 			if !slices.Contains(f.cols, c) {
 				f.cols = append(f.cols, c)
