@@ -141,7 +141,7 @@ func (a *App) tempo(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	api.Register(mux)
-	return nil
+	return a.jaeger(engine, mux)
 }
 
 func budget(cfg *config.Config) store.Budget {

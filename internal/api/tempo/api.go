@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"time"
 
+	"hinomi/internal/api/compress"
 	"hinomi/internal/model"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
@@ -55,8 +56,11 @@ func New(o Options) (*API, error) {
 	return &API{o: o}, nil
 }
 
-// Register adds the routes under /tempo/api/.
-func (a *API) Register(mux *http.ServeMux) {
+// Register adds the routes under /tempo/api/ and the gRPC service.
+func (a *API) Register(root *http.ServeMux) {
+	root.Handle("/"+streamingService+"/", a.streaming())
+	mux := http.NewServeMux()
+	root.Handle("/tempo/", compress.New(mux))
 	const p = "GET /tempo/api/"
 	mux.HandleFunc(p+"traces/{id}", a.handle(a.traceV1))
 	mux.HandleFunc(p+"v2/traces/{id}", a.handle(a.traceV2))
@@ -65,6 +69,10 @@ func (a *API) Register(mux *http.ServeMux) {
 	mux.HandleFunc(p+"search/tag/{name}/values", a.handle(a.valuesV1))
 	mux.HandleFunc(p+"v2/search/tags", a.handle(a.tagsV2))
 	mux.HandleFunc(p+"v2/search/tag/{name}/values", a.handle(a.valuesV2))
+	for _, path := range []string{"metrics/query_range", "v2/metrics/query_range"} {
+		mux.HandleFunc(p+path, a.handle(a.queryRange))
+	}
+	mux.HandleFunc(p+"metrics/query", a.handle(a.queryInstant))
 	mux.HandleFunc(p+"status/buildinfo", a.handle(a.buildInfo))
 	// Without it a client of a path that we do not have would get the UI.
 	mux.HandleFunc("/tempo/", func(w http.ResponseWriter, r *http.Request) {

@@ -88,6 +88,13 @@ func (f *fixture) get(path, accept string, params ...string) (int, string) {
 	return w.Code, strings.TrimSpace(string(b))
 }
 
+// getRoot asks for a path outside of the API.
+func (f *fixture) getRoot(method, path string) (int, string) {
+	w := httptest.NewRecorder()
+	f.mux.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w.Code, w.Body.String()
+}
+
 func expect(t *testing.T, what, got, want string) {
 	t.Helper()
 	if got != want {
@@ -142,6 +149,8 @@ func TestSearch(t *testing.T) {
 		{[]string{"tags", `service.name="gateway" error=true`}, 1},
 		{[]string{"tags", `service.name=driver`}, 0},
 		{[]string{"tags", `cached=true name=MATCH`}, 1},
+		{[]string{"service.name", "gate"}, 1},
+		{[]string{"service.name", "driver"}, 0},
 		{[]string{"minDuration", "1s"}, 1},
 		{[]string{"minDuration", "2s"}, 0},
 		{[]string{"maxDuration", "1s"}, 0},
@@ -153,7 +162,9 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	for _, c := range [][]string{
-		{"q", "{", "parse error at line 1, col 2"},
+		{"q", "{", "invalid TraceQL query: parse error at line 1, col 2"},
+		{"q", "{ 1 + 1 }", "span filter field expressions must resolve to a boolean"},
+		{"q", "{}", "tags", "a=b", "can't specify tags and q"},
 		{"limit", "-1", "invalid limit"},
 		{"limit", "99999", "over the maximum"},
 		{"start", "5", "end", "4", "start must be before end"},
@@ -233,5 +244,60 @@ func TestStatus(t *testing.T) {
 	expect(t, "echo", out, "echo")
 	if _, out := f.get("status/buildinfo", ""); !strings.Contains(out, `"version"`) {
 		t.Error(out)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	f := newFixture(t)
+	_, out := f.get("metrics/query_range", "", "q", `{ kind = server } | count_over_time() by (resource.service.name)`, "start", "1767322680", "end", "1767322800", "step", "1m")
+	expect(t, "query_range", out, `{"series":[{"labels":[{"key":"resource.service.name","value":{"stringValue":"gateway"}}],`+
+		`"samples":[{"timestampMs":"1767322680000"},{"timestampMs":"1767322740000","value":1},{"timestampMs":"1767322800000"}],`+
+		`"exemplars":[{"labels":[{"key":"trace:id","value":{"stringValue":"`+traceHex+`"}},{"key":"span:id","value":{"stringValue":"0102030405060708"}}],"value":1,"timestampMs":"1767322740000"}]}],`+
+		`"metrics":`+metrics(t, out)+`}`)
+	_, out = f.get("metrics/query", "", "query", `{ } | max_over_time(duration)`, "start", "1767322680", "end", "2026-01-02T03:00:00Z")
+	expect(t, "query", out, `{"series":[{"labels":[{"key":"__name__","value":{"stringValue":"max_over_time"}}],"value":1.5}],"metrics":`+metrics(t, out)+`}`)
+	_, out = f.get("metrics/query", "", "q", `{ } | rate()`, "since", "5m")
+	if !strings.Contains(out, `"value":0.006666666666666667`) { // 2 spans in 300 s
+		t.Error(out)
+	}
+	for _, c := range [][]string{
+		{"q", "{ }", "not a metrics query"},
+		{"q", "{ } | rate(", "compiling query: parse error"},
+		{"q", "{ } | rate()", "start", "5", "end", "4", "end must be greater than start"},
+		{"q", "{ } | rate()", "step", "soon", "valid duration"},
+		{"q", "{ } | rate()", "step", "-5", "step must be positive"},
+		{"q", "{ } | rate()", "start", "soon", "could not parse 'start' parameter"},
+		{"q", "{ } | rate()", "since", "soon", "could not parse 'since' parameter"},
+		{"q", "{ } | rate()", "step", "1ms", "use a longer step"},
+	} {
+		if code, out := f.get("metrics/query_range", "", c[:len(c)-1]...); code != 400 || !strings.Contains(out, c[len(c)-1]) {
+			t.Errorf("%v: %d %s", c, code, out)
+		}
+	}
+}
+
+// TestDefaultStep: an hour has 240 points, and steps are round.
+func TestDefaultStep(t *testing.T) {
+	for span, want := range map[time.Duration]time.Duration{
+		10 * time.Second: 50 * time.Millisecond, 48 * time.Second: 200 * time.Millisecond, 2 * time.Minute: time.Second, time.Hour: 15 * time.Second,
+		2 * time.Hour: 30 * time.Second, 24 * time.Hour: 5 * time.Minute, 7 * 24 * time.Hour: 40 * time.Minute, 30 * 24 * time.Hour: 3 * time.Hour,
+	} {
+		if got := defaultStep(span); got != want {
+			t.Errorf("%s: %s, want %s", span, got, want)
+		}
+	}
+}
+
+func TestProtobufByAccept(t *testing.T) {
+	f := newFixture(t)
+	fd := protoFile(t)
+	for path, name := range map[string]string{"search": "SearchResponse", "metrics/query_range": "QueryRangeResponse", "metrics/query": "QueryInstantResponse"} {
+		params := []string{"q", "{ } | rate()", "start", "1767322000", "end", "1767323000"}
+		if path == "search" {
+			params[1] = "{ }"
+		}
+		_, body := f.get(path, "", params...)
+		_, wire := f.get(path, protobufType, params...)
+		expect(t, path, decode(t, fd, name, []byte(wire)), canonical(t, body))
 	}
 }

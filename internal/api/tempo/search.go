@@ -1,10 +1,13 @@
 package tempo
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +31,17 @@ type searchMetrics struct {
 	TotalBlocks     int    `json:"totalBlocks,omitempty"`
 	CompletedJobs   int    `json:"completedJobs,omitempty"`
 	TotalJobs       int    `json:"totalJobs,omitempty"`
+
+	inspectedBytes, inspectedSpans uint64
+}
+
+// done says that the one job there is was completed, or was not.
+func (s searchMetrics) done(partial bool) searchMetrics {
+	s.TotalJobs, s.CompletedJobs = 1, 1
+	if partial {
+		s.CompletedJobs = 0
+	}
+	return s
 }
 
 type traceMeta struct {
@@ -74,10 +88,20 @@ func attributeOf(n traceql.Named) attribute {
 		a.Value = object{"doubleValue": jsonFloat(v.Flt)}
 	case traceql.TypeBool:
 		a.Value = object{"boolValue": v.Int != 0}
+	case traceql.TypeArray:
+		a.Value = object{"arrayValue": object{"values": elementsOf(v)}}
 	default:
 		a.Value = object{"stringValue": v.Text()}
 	}
 	return a
+}
+
+func elementsOf(v traceql.Static) []object {
+	out := []object{}
+	for _, e := range v.Elements() {
+		out = append(out, attributeOf(traceql.Named{Val: e}).Value)
+	}
+	return out
 }
 
 func attributesOf(list []traceql.Named) []attribute {
@@ -95,22 +119,37 @@ func (a *API) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	res, err := a.o.Engine.Search(r.Context(), a.o.Scope(r), req)
 	if err != nil {
-		return err
+		return searchError(err)
 	}
-	out := searchResponse{Traces: []traceMeta{}, Metrics: metricsOf(res.Stats)}
-	out.Metrics.InspectedTraces = res.Inspected
-	out.Metrics.TotalJobs, out.Metrics.CompletedJobs = 1, 1
-	if res.Partial {
-		out.Metrics.CompletedJobs = 0
+	metrics := searchMetricsOf(res)
+	if wantsProtobuf(r) {
+		return writeProto(w, searchWire(res.Traces, metrics))
 	}
+	out := searchResponse{Traces: []traceMeta{}, Metrics: metrics}
 	for _, f := range res.Traces {
 		out.Traces = append(out.Traces, meta(f))
 	}
 	return writeJSON(w, out)
 }
 
+// searchError introduces what is wrong with a query.
+func searchError(err error) error {
+	var pe *traceql.ParseError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("invalid TraceQL query: %w", err)
+	}
+	return err
+}
+
+func searchMetricsOf(res traceql.Result) searchMetrics {
+	m := metricsOf(res.Stats).done(res.Partial)
+	m.InspectedTraces = res.Inspected
+	return m
+}
+
 func metricsOf(s store.ScanStats) searchMetrics {
 	return searchMetrics{
+		inspectedBytes: uint64(s.BytesScanned), inspectedSpans: uint64(s.RowsScanned),
 		InspectedBytes: strconv.FormatInt(s.BytesScanned, 10), InspectedSpans: strconv.FormatInt(s.RowsScanned, 10),
 		TotalBlocks: s.Segments,
 	}
@@ -168,11 +207,17 @@ func (a *API) searchRequest(r *http.Request) (traceql.Request, error) {
 	if req.MaxDuration > 0 && req.MaxDuration < req.MinDuration {
 		return req, badRequest("invalid maxDuration: must be greater than minDuration")
 	}
+	if req.Query != "" && q.Get("tags") != "" {
+		return req, badRequest("invalid request: can't specify tags and q in the same query")
+	}
 	if req.Query == "" {
 		req.Query, err = tagsQuery(q)
 	}
 	return req, err
 }
+
+// searchParams are the parameters that are no tags.
+var searchParams = []string{"q", "tags", "minDuration", "maxDuration", "limit", "spss", "start", "end"}
 
 var tagPair = regexp.MustCompile(`^\s*([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)`)
 
@@ -180,6 +225,14 @@ var tagPair = regexp.MustCompile(`^\s*([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)`)
 // in Tempo text matches when it contains the value.
 func tagsQuery(q url.Values) (string, error) {
 	var conds []string
+	if !q.Has("tags") && !q.Has("start") && !q.Has("end") {
+		// The oldest clients send each tag as a parameter.
+		for _, k := range slices.Sorted(maps.Keys(q)) {
+			if v := q.Get(k); v != "" && !slices.Contains(searchParams, k) {
+				conds = append(conds, tagCondition(k, v))
+			}
+		}
+	}
 	rest := q.Get("tags")
 	for strings.TrimSpace(rest) != "" {
 		m := tagPair.FindStringSubmatch(rest)
@@ -193,14 +246,27 @@ func tagsQuery(q url.Values) (string, error) {
 		}
 		conds = append(conds, tagCondition(m[1], val))
 	}
+	return joinConditions(conds), nil
+}
+
+// tagsMapQuery is tagsQuery of the tags in a gRPC request.
+func tagsMapQuery(tags map[string]string) string {
+	var conds []string
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		conds = append(conds, tagCondition(k, tags[k]))
+	}
+	return joinConditions(conds)
+}
+
+func joinConditions(conds []string) string {
 	if len(conds) == 0 {
-		return "{ }", nil
+		return "{ }"
 	}
 	parts := make([]string, len(conds))
 	for i, c := range conds {
 		parts[i] = "{ " + c + " }"
 	}
-	return strings.Join(parts, " && "), nil
+	return strings.Join(parts, " && ")
 }
 
 func tagCondition(key, val string) string {

@@ -6,7 +6,6 @@ package traceql
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -47,7 +46,7 @@ var intrinsics = map[string]string{
 	"span:id": "span:id", "span:parentID": "span:parentID",
 	"traceDuration": "traceDuration", "trace:duration": "traceDuration",
 	"rootName": "rootName", "trace:rootName": "rootName",
-	"rootServiceName": "rootServiceName", "trace:rootService": "rootServiceName", "trace:rootServiceName": "rootServiceName",
+	"rootServiceName": "rootServiceName", "trace:rootService": "rootServiceName",
 	"trace:id":   "trace:id",
 	"event:name": "event:name", "event:timeSinceStart": "event:timeSinceStart",
 	"link:traceID": "link:traceID", "link:spanID": "link:spanID",
@@ -94,7 +93,13 @@ type ScalarFilter struct {
 	L, R ScalarExpr
 }
 
-// ScalarExpr is *Static, *AggregateExpr or *ScalarOp.
+// ScalarPipeline is (pipeline | aggregate): a value of its own spans.
+type ScalarPipeline struct {
+	Pipe *Pipeline
+	Agg  *AggregateExpr
+}
+
+// ScalarExpr is *Static, *AggregateExpr, *ScalarPipeline or *ScalarOp.
 type ScalarExpr interface{ String() string }
 
 // AggregateExpr is count() or min, max, avg, sum of a field.
@@ -129,21 +134,26 @@ func (a *Attribute) String() string {
 	name := a.Name
 	for _, r := range name {
 		if !isAttrRune(r) || r == '\\' {
-			name = strconv.Quote(a.Name)
+			name = quoteName(a.Name)
 			break
 		}
 	}
 	if a.Parent && a.Scope == ScopeNone {
 		// parent.span.x and parent.name would read as something else.
 		if _, ok := intrinsics[name]; ok || strings.HasPrefix(name, "span.") || strings.HasPrefix(name, "resource.") {
-			name = strconv.Quote(name)
+			name = quoteName(name)
 		}
 		return "parent." + name
 	}
 	if a.Scope == ScopeNone && isDigit(name[0]) {
-		name = strconv.Quote(name)
+		name = quoteName(name)
 	}
 	return prefix + scopeNames[a.Scope] + "." + name
+}
+
+// quoteName quotes an attribute's name; it has no other escapes.
+func quoteName(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 func (b *Binary) String() string { return "(" + b.L.String() + " " + b.Op + " " + b.R.String() + ")" }
@@ -191,6 +201,8 @@ func (a *AggregateExpr) String() string {
 	}
 	return a.Op + "(" + a.Field.String() + ")"
 }
+
+func (s *ScalarPipeline) String() string { return "(" + s.Pipe.String() + " | " + s.Agg.String() + ")" }
 
 func (o *ScalarOp) String() string { return "(" + o.L.String() + " " + o.Op + " " + o.R.String() + ")" }
 func (g *GroupBy) String() string  { return "by(" + g.Expr.String() + ")" }

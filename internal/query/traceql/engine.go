@@ -74,6 +74,10 @@ type Request struct {
 	// Traces shorter than MinDuration or, when it is not 0, longer than
 	// MaxDuration are left out.
 	MinDuration, MaxDuration time.Duration
+	// Found, if set, is called while the search goes on with the traces that were
+	// not handed over before; the Result of Search has only what is left then. Its
+	// error ends the search.
+	Found func(Result) error
 }
 
 // FoundSpan is a span of an answer.
@@ -129,12 +133,33 @@ func (e *Engine) Search(ctx context.Context, scope model.Scope, r Request) (Resu
 	if r.Spss <= 0 {
 		r.Spss = DefaultSpss
 	}
-	s := &search{e: e, ctx: ctx, scope: scope, r: r, pipe: pipe, seen: map[string]bool{}}
+	push, err := e.pusher(ctx, scope, r.Start.UnixNano(), r.End.UnixNano())
+	if err != nil {
+		return Result{}, err
+	}
+	s := &search{
+		e: e, ctx: ctx, scope: scope, r: r, pipe: pipe, push: push, seen: map[string]bool{},
+		read: &reader{e: e, ctx: ctx, scope: scope},
+	}
 	s.shown = referenced(pipe)
 	for _, a := range s.shown {
-		s.cols.attribute(a)
+		s.read.cols.attribute(a)
 	}
 	err = s.rounds()
+	s.res.Traces = s.res.Traces[s.handed:]
 	slices.SortStableFunc(s.res.Traces, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
 	return s.res, err
+}
+
+// pusher learns which attributes there are on and around a range.
+func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64) (*pusher, error) {
+	cols, err := e.o.Store.Columns(ctx, scope, from-int64(e.o.Around), to+int64(e.o.Around))
+	if err != nil {
+		return nil, fmt.Errorf("list columns: %w", err)
+	}
+	ps := &pusher{kinds: make(map[store.ColumnRef]store.Kind, len(cols))}
+	for _, c := range cols {
+		ps.kinds[c.Ref] = c.Kind
+	}
+	return ps, nil
 }

@@ -115,36 +115,70 @@ func isNil(e FieldExpr) bool {
 
 func compareField(b *Binary, l, r Static) bool {
 	if b.re != nil {
-		return l.Type == TypeString && b.re.MatchString(l.Str) == (b.Op == "=~")
+		return matchRegex(b, l)
 	}
 	return compareStatics(b.Op, l, r)
 }
 
+func matchRegex(b *Binary, l Static) bool {
+	switch l.Type {
+	case TypeString:
+		return b.re.MatchString(l.Str) == (b.Op == "=~")
+	case TypeArray:
+		return compareArrays(l, Static{Type: TypeString}, b.Op == "!~", func(x, _ Static) bool { return matchRegex(b, x) })
+	}
+	return false
+}
+
+// arithmetic computes with numbers. Between integers it stays with integers, so
+// 1/2 is 0; durations become a number of nanoseconds. What has no result, such
+// as a division of integers by zero, is nil.
 func arithmetic(op string, a, b Static) Static {
+	if a.Type == TypeInt && b.Type == TypeInt {
+		return integers(op, a.Int, b.Int)
+	}
 	x, ok1 := a.number()
 	y, ok2 := b.number()
 	if !ok1 || !ok2 {
 		return Static{}
 	}
-	var v float64
 	switch op {
 	case "+":
-		v = x + y
+		return floatStatic(x + y)
 	case "-":
-		v = x - y
+		return floatStatic(x - y)
 	case "*":
-		v = x * y
+		return floatStatic(x * y)
 	case "/":
-		v = x / y
+		return floatStatic(x / y)
 	case "%":
-		v = math.Mod(x, y)
-	case "^":
-		v = math.Pow(x, y)
+		return floatStatic(math.Mod(x, y))
 	}
-	if a.Type == TypeInt && b.Type == TypeInt && op != "/" && v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-		return intStatic(int64(v))
+	return floatStatic(math.Pow(x, y))
+}
+
+func integers(op string, x, y int64) Static {
+	switch op {
+	case "+":
+		return intStatic(x + y)
+	case "-":
+		return intStatic(x - y)
+	case "*":
+		return intStatic(x * y)
+	case "/", "%":
+		if y == 0 {
+			return Static{}
+		}
+		if op == "/" {
+			return intStatic(x / y)
+		}
+		return intStatic(x % y)
 	}
-	return floatStatic(v)
+	f := math.Pow(float64(x), float64(y))
+	if math.Abs(f) >= 1<<62 || math.IsNaN(f) {
+		return floatStatic(f)
+	}
+	return intStatic(int64(f))
 }
 
 // attribute reads an attribute of a span or of its parent.

@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"encoding/json"
+	"strings"
 
 	"hinomi/internal/store"
 	"hinomi/internal/store/attrs"
@@ -31,4 +32,23 @@ func parseEvents(text string) []event {
 		})
 	}
 	return out
+}
+
+// isEventAttribute tells whether an attribute is one of events or links.
+func isEventAttribute(a *Attribute) bool {
+	return !a.Parent && (a.Scope == ScopeEvent || a.Scope == ScopeLink || strings.HasPrefix(a.Name, "event:") || strings.HasPrefix(a.Name, "link:"))
+}
+
+// value is an attribute of an event or a link; nil when it is of the other kind.
+func (e event) value(a *Attribute, link bool) Static {
+	isLink := a.Scope == ScopeLink || a.Scope == ScopeIntrinsic && strings.HasPrefix(a.Name, "link:")
+	switch {
+	case isLink != link:
+		return Static{}
+	case a.Scope == ScopeEvent || a.Scope == ScopeLink:
+		return fromValue(e.attrs[a.Name])
+	case a.Name == "event:name":
+		return strStatic(e.name)
+	}
+	return Static{} // times and ids have no list
 }

@@ -89,6 +89,9 @@ func referenced(e any) []*Attribute {
 			if e.Field != nil {
 				walk(e.Field)
 			}
+		case *ScalarPipeline:
+			walk(e.Pipe)
+			walk(e.Agg)
 		case *GroupBy:
 			walk(e.Expr)
 		case *Select:

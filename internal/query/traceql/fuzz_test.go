@@ -23,8 +23,10 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add(`{ span."a b\"c" = -1.5 && parent."name" != nil && .5x = 1h2m } !>> ({ } | by(event.x) | select(link.y, trace:id)) | (count() + 1) ^ 2 >= -3`)
+	f.Add(`100 * ({ .a = minInt } | quantile_over_time(span."x y", .5, 0.99) by(name, parent.foo) | topk(3) > 1s) / (-2 - ({ } | compare({ status = error }, 5, 1, 2))) with(sample=0.5, exemplars=false)`)
+	f.Add(`(({ } | count()) + ({ kind = server } | by(name) | max(duration))) / 2 > 3w`)
 	f.Fuzz(func(t *testing.T, q string) {
-		e, err := Parse(q)
+		e, err := ParseQuery(q)
 		if err != nil {
 			if e != nil {
 				t.Fatal("an error and an expression")
@@ -32,7 +34,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		text := e.String()
-		again, err := Parse(text)
+		again, err := ParseQuery(text)
 		if err != nil {
 			t.Fatalf("%q became %q, which does not parse: %v", q, text, err)
 		}

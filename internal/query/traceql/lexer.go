@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
 )
 
 type tokenKind uint8
@@ -139,6 +141,26 @@ func lexString(src string, start int) (string, int, *ParseError) {
 	return "", 0, errorAt(src, start, "close the string", "syntax error: string is not closed")
 }
 
+// lexQuotedName reads a quoted part of an attribute's name, in which only the
+// quote and the backslash are escaped.
+func lexQuotedName(src string, start int) (string, int, *ParseError) {
+	var b strings.Builder
+	for i := start + 1; i < len(src); i++ {
+		switch c := src[i]; {
+		case c == '"':
+			return b.String(), i + 1, nil
+		case c == '\\':
+			if i++; i >= len(src) || src[i] != '"' && src[i] != '\\' {
+				return "", 0, errorAt(src, i, "only \\\" and \\\\ are known in attribute names", "invalid escape sequence")
+			}
+			b.WriteByte(src[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", 0, errorAt(src, start, "close the string", "unexpected EOF, expecting \"")
+}
+
 func lexNumber(src string, start int) (token, int, *ParseError) {
 	end := start
 	for end < len(src) && (isDigit(src[end]) || src[end] == '.' || isWordByte(src[end]) || strings.HasPrefix(src[end:], "µ") || src[end] == "µ"[1]) {
@@ -150,8 +172,13 @@ func lexNumber(src string, start int) (token, int, *ParseError) {
 		t.kind, t.val = tInt, intStatic(n)
 		return t, end, nil
 	}
-	if f, err := strconv.ParseFloat(text, 64); err == nil && !strings.ContainsAny(text, "xXpP_") {
+	if f, err := strconv.ParseFloat(text, 64); err == nil && strings.ContainsAny(text, ".eE") && !strings.ContainsAny(text, "xXpP_") {
 		t.kind, t.val = tFloat, floatStatic(f)
+		return t, end, nil
+	}
+	// Prometheus' units first, which has days, weeks and years.
+	if d, err := model.ParseDuration(text); err == nil {
+		t.kind, t.val = tDuration, durStatic(int64(d))
 		return t, end, nil
 	}
 	if d, err := time.ParseDuration(text); err == nil {
@@ -234,8 +261,8 @@ func bareIntrinsic(src string, i int) (string, int, bool) {
 func lexAttrName(src string, start, i int, attr *Attribute) (token, int, *ParseError) {
 	var name strings.Builder
 	for i < len(src) {
-		if src[i] == '"' || src[i] == '`' {
-			text, end, err := lexString(src, i)
+		if src[i] == '"' {
+			text, end, err := lexQuotedName(src, i)
 			if err != nil {
 				return token{}, 0, err
 			}

@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"math"
 	"regexp"
 	"slices"
 )
@@ -42,10 +43,10 @@ func (p *parser) field(minPrec int) (FieldExpr, error) {
 		if t.text == "=~" || t.text == "!~" {
 			s, ok := r.(*Static)
 			if !ok || s.Type != TypeString {
-				return nil, errorAt(p.src, at.pos, "quote the regular expression", "%s needs a string", t.text)
+				return nil, errorAt(p.src, at.pos, "quote the regular expression", "invalid type for =~ or !~: %s", r)
 			}
 			if b.re, err = regexp.Compile("^(?:" + s.Str + ")$"); err != nil {
-				return nil, errorAt(p.src, at.pos, "", "%s", err)
+				return nil, errorAt(p.src, at.pos, err.Error(), "invalid regex: %s", s)
 			}
 		}
 		if err := p.check(b, t); err != nil {
@@ -59,12 +60,17 @@ func (p *parser) field(minPrec int) (FieldExpr, error) {
 func (p *parser) check(b *Binary, t token) error {
 	lt, lok := typeOf(b.L)
 	rt, rok := typeOf(b.R)
-	if !lok || !rok || lt == rt || lt == TypeNil || rt == TypeNil {
-		return nil
-	}
-	num := func(x Type) bool { return x == TypeInt || x == TypeFloat || x == TypeDuration }
-	if num(lt) && num(rt) || fieldOps[b.Op] < 3 {
-		return nil
+	for _, side := range []FieldExpr{b.L, b.R} {
+		a, ok := side.(*Attribute)
+		if !ok || !isNil(b.L) && !isNil(b.R) || b.Op != "=" || a.Parent {
+			continue
+		}
+		if a.Scope == ScopeIntrinsic && !optional[a.Name] {
+			return errorAt(p.src, t.pos, "", "%s=nil is not valid because intrinsics cannot be nil", a)
+		}
+		if a.Scope == ScopeResource && a.Name == "service.name" {
+			return errorAt(p.src, t.pos, "", "%s=nil is not valid because resource.service.name cannot be nil", a)
+		}
 	}
 	hint := ""
 	switch {
@@ -75,7 +81,45 @@ func (p *parser) check(b *Binary, t token) error {
 	case lt == TypeDuration || rt == TypeDuration:
 		hint = "write a duration such as 100ms"
 	}
-	return errorAt(p.src, t.pos, hint, "binary operations must operate on the same type: %s", b.String())
+	if lok && rok && !meets(lt, rt) {
+		return errorAt(p.src, t.pos, hint, "binary operations must operate on the same type: %s", b)
+	}
+	if lok && !allows(b.Op, lt) || rok && !allows(b.Op, rt) {
+		return errorAt(p.src, t.pos, hint, "illegal operation for the given types: %s", b)
+	}
+	return nil
+}
+
+// meets tells whether values of two types meet in an operation: equal
+// types, numbers and durations with each other, and nil with all.
+func meets(a, b Type) bool {
+	return a == b || numeric(a) && numeric(b) || a == TypeNil || b == TypeNil
+}
+
+func numeric(t Type) bool { return t == TypeInt || t == TypeFloat || t == TypeDuration }
+
+// allows tells whether an operator takes values of a type.
+func allows(op string, t Type) bool {
+	switch op {
+	case "=", "!=":
+		return true
+	case "&&", "||":
+		return t == TypeBool
+	case "=~", "!~":
+		return t == TypeString || t == TypeArray
+	case "<", "<=", ">", ">=":
+		return numeric(t) || t == TypeString || t == TypeArray
+	}
+	return numeric(t)
+}
+
+// readsSpan tells whether an expression depends on the span.
+func readsSpan(e FieldExpr) bool { return len(referenced(e)) > 0 }
+
+// optional are the intrinsics that a span can lack.
+var optional = map[string]bool{
+	"parent": true, "span:parentID": true, "rootName": true, "rootServiceName": true, "event:name": true, "event:timeSinceStart": true,
+	"link:traceID": true, "link:spanID": true, "instrumentation:name": true, "instrumentation:version": true,
 }
 
 // typeOf is the type of an expression when the query alone decides it.
@@ -100,10 +144,21 @@ func typeOf(e FieldExpr) (Type, bool) {
 			return 0, false
 		}
 		return TypeString, true
+	case *Unary:
+		if e.Op == "!" {
+			return TypeBool, true
+		}
+		return typeOf(e.X)
 	case *Binary:
 		if fieldOps[e.Op] <= 3 {
 			return TypeBool, true
 		}
+		lt, lok := typeOf(e.L)
+		rt, rok := typeOf(e.R)
+		if lok && rok && lt == TypeInt && rt == TypeInt {
+			return TypeInt, true
+		}
+		return TypeFloat, lok && rok
 	}
 	return 0, false
 }
@@ -149,6 +204,9 @@ func (p *parser) fieldOperand() (FieldExpr, error) {
 			if err != nil {
 				return nil, err
 			}
+			if xt, ok := typeOf(x); ok && (t.text == "!" && xt != TypeBool || t.text == "-" && !numeric(xt)) {
+				return nil, errorAt(p.src, t.pos, "", "illegal operation for the given type: %s", &Unary{Op: t.text, X: x})
+			}
 			if s, ok := x.(*Static); ok && t.text == "-" {
 				switch s.Type {
 				case TypeInt, TypeDuration:
@@ -169,6 +227,10 @@ func wordStatic(w string) (Static, bool) {
 		return boolStatic(w == "true"), true
 	case "nil":
 		return Static{}, true
+	case "minInt":
+		return intStatic(math.MinInt64), true
+	case "maxInt":
+		return intStatic(math.MaxInt64), true
 	}
 	if i := slices.Index(statusNames, w); i >= 0 {
 		return Static{Type: TypeStatus, Int: int64(i)}, true

@@ -55,6 +55,7 @@ func (p *parser) spansetOperand() (Element, error) {
 	if p.op("}") {
 		return &SpansetFilter{}, nil
 	}
+	at := p.peek()
 	e, err := p.field(0)
 	if err != nil {
 		return nil, err
@@ -62,5 +63,9 @@ func (p *parser) spansetOperand() (Element, error) {
 	if err := p.expect("}", "conditions are joined with && and ||"); err != nil {
 		return nil, err
 	}
-	return &SpansetFilter{Expr: e}, nil
+	f := &SpansetFilter{Expr: e}
+	if t, ok := typeOf(e); ok && t != TypeBool {
+		return nil, errorAt(p.src, at.pos, "compare it with a value", "span filter field expressions must resolve to a boolean: %s", f)
+	}
+	return f, nil
 }

@@ -15,8 +15,20 @@ type parser struct {
 	depth int
 }
 
-// Parse reads a query. The error is a *ParseError.
+// Parse reads a search. The error is a *ParseError.
 func Parse(query string) (*Pipeline, error) {
+	q, err := ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	if q.Metrics != nil {
+		return nil, errorAt(query, 0, "ask /api/metrics/query_range for its series", "%s() makes a metrics query, which the search does not answer", pipelines(q.Metrics)[0].Agg.Op)
+	}
+	return q.Pipe, nil
+}
+
+// ParseQuery reads a search or a metrics query. The error is a *ParseError.
+func ParseQuery(query string) (*Query, error) {
 	if len(query) > maxQueryBytes {
 		return nil, errorAt(query, 0, "", "query is longer than %d bytes", maxQueryBytes)
 	}
@@ -25,19 +37,19 @@ func Parse(query string) (*Pipeline, error) {
 		return nil, lexErr
 	}
 	p := &parser{src: query, toks: toks}
-	pipe, err := p.pipeline()
+	q, err := p.root()
 	if err != nil {
 		return nil, err
 	}
-	if p.word("with") {
-		if err := p.hints(); err != nil {
+	for p.word("with") {
+		if err := p.hints(q); err != nil {
 			return nil, err
 		}
 	}
 	if t := p.peek(); t.kind != tEOF {
 		return nil, p.unexpected("")
 	}
-	return pipe, nil
+	return q, nil
 }
 
 func (p *parser) peek() token { return p.toks[p.i] }
@@ -91,28 +103,36 @@ func (p *parser) enter() error {
 
 func (p *parser) leave() { p.depth-- }
 
-// hints reads with (key=value, …). They tune Tempo's execution and change no
-// answer, so they are accepted and not kept.
-func (p *parser) hints() error {
+// hints reads (key=value, …). A key may be any word, also one of the language.
+func (p *parser) hints(q *Query) error {
 	if err := p.expect("(", ""); err != nil {
 		return err
 	}
-	for !p.isOp(")") {
-		if t := p.next(); t.kind != tWord {
+	for {
+		t := p.next()
+		if t.kind != tWord {
 			p.i = max(0, p.i-1)
 			return p.unexpected("write with (most_recent=true)")
 		}
 		if err := p.expect("=", ""); err != nil {
 			return err
 		}
-		if t := p.next(); t.kind == tEOF || t.kind == tOp {
-			return p.unexpected("")
+		if p.peek().kind == tAttr {
+			return p.unexpected("the value of a hint is a constant")
 		}
+		e, err := p.fieldOperand()
+		if err != nil {
+			return err
+		}
+		v, ok := e.(*Static)
+		if !ok {
+			return errorAt(p.src, t.pos, "", "syntax error: the value of hint %s is not a constant", t.text)
+		}
+		q.Hints = append(q.Hints, Hint{t.text, *v})
 		if !p.op(",") {
-			break
+			return p.expect(")", "")
 		}
 	}
-	return p.expect(")", "")
 }
 
 func (p *parser) pipeline() (*Pipeline, error) {
@@ -133,21 +153,13 @@ func (p *parser) pipeline() (*Pipeline, error) {
 	}
 }
 
-// metricFunctions belong to TraceQL metrics.
-var metricFunctions = []string{
-	"rate", "count_over_time", "min_over_time", "max_over_time", "avg_over_time", "sum_over_time",
-	"quantile_over_time", "histogram_over_time", "compare", "topk", "bottomk",
-}
-
 const elementHint = "a query starts with a spanset such as { span.http.status_code = 500 }"
 
 func (p *parser) element(first bool) (Element, error) {
 	t := p.peek()
 	switch {
-	case t.kind == tOp && (t.text == "{" || t.text == "(" && p.spansetAhead()):
+	case t.kind == tOp && (t.text == "{" || t.text == "(" && p.spansetAhead() && !p.scalarInside()):
 		return p.spanset(0)
-	case t.kind == tWord && slices.Contains(metricFunctions, t.text):
-		return nil, errorAt(p.src, t.pos, "search with a spanset; metrics of spans are in PromQL as traces_spanmetrics_*", "%s() makes a metrics query, which the search does not answer", t.text)
 	case t.kind == tWord && t.text == "by":
 		p.next()
 		if err := p.expect("(", ""); err != nil {
@@ -157,8 +169,11 @@ func (p *parser) element(first bool) (Element, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !readsSpan(e) {
+			return nil, errorAt(p.src, t.pos, "", "grouping field expressions must reference the span: by(%s)", e)
+		}
 		return &GroupBy{Expr: e}, p.expect(")", "")
-	case t.kind == tWord && t.text == "coalesce":
+	case t.kind == tWord && t.text == "coalesce" && !first:
 		p.next()
 		if err := p.expect("(", ""); err != nil {
 			return nil, err
@@ -173,6 +188,41 @@ func (p *parser) element(first bool) (Element, error) {
 	return p.scalarFilter()
 }
 
+// scalarInside looks through further parentheses.
+func (p *parser) scalarInside() bool {
+	at := p.i
+	defer func() { p.i = at }()
+	for ; p.peek().kind == tOp && p.peek().text == "("; p.i++ {
+		if p.scalarAhead() {
+			return true
+		}
+	}
+	return false
+}
+
+// scalarAhead tells whether the parentheses here are closed behind an aggregate
+// that is not compared: (pipeline | count()).
+func (p *parser) scalarAhead() bool {
+	depth, agg := 0, -1
+	for i := p.i; i < len(p.toks); i++ {
+		t := p.toks[i]
+		switch {
+		case t.kind == tOp && (t.text == "(" || t.text == "{"):
+			depth++
+		case t.kind == tOp && (t.text == ")" || t.text == "}"):
+			if depth--; depth == 0 {
+				return agg >= 0
+			}
+			continue
+		case depth == 1 && t.kind == tWord && isAggregate(t.text) && i > 0 && p.toks[i-1].text == "|":
+			agg = i
+		case depth == 1 && agg >= 0:
+			agg = -1
+		}
+	}
+	return false
+}
+
 // spansetAhead tells whether the parentheses here hold spansets: the first thing
 // inside of them is a brace, or by.
 func (p *parser) spansetAhead() bool {
@@ -185,19 +235,6 @@ func (p *parser) spansetAhead() bool {
 }
 
 func (p *parser) selection() (Element, error) {
-	if err := p.expect("(", ""); err != nil {
-		return nil, err
-	}
-	s := &Select{}
-	for {
-		t := p.next()
-		if t.kind != tAttr {
-			p.i -= min(1, p.i)
-			return nil, p.unexpected("select takes attributes: select(span.http.url, name)")
-		}
-		s.Attrs = append(s.Attrs, t.attr)
-		if !p.op(",") {
-			return s, p.expect(")", "")
-		}
-	}
+	attrs, err := p.attributeList("select")
+	return &Select{Attrs: attrs}, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,6 +35,10 @@ import (
 //	                                   trace first; by and aggregates in brackets
 //	eval show QUERY                    then TRACE ID key=value …
 //	eval fail QUERY                    then a part of the error
+//	range START END STEP QUERY         then {label="value"} and the value at each step,
+//	                                   _ where there is none; the first step is START
+//	instant START END QUERY            then {label="value"} VALUE
+//	exemplars START END STEP QUERY     then {label="value"} TRACE/SPAN=VALUE …
 var scriptZero = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 
 func TestScripts(t *testing.T) {
@@ -112,6 +117,11 @@ func runScript(t *testing.T, mem store.TraceStore, name, text string) {
 		case "eval":
 			evals++
 			if err := evalScript(eng, rest, body); err != nil {
+				t.Errorf("%s\n%v", at, err)
+			}
+		case "range", "instant", "exemplars":
+			evals++
+			if err := metricsScript(eng, word, rest, body); err != nil {
 				t.Errorf("%s\n%v", at, err)
 			}
 		default:
@@ -278,4 +288,74 @@ func evalScript(eng *Engine, rest string, want []string) error {
 func spanLetter(sp FoundSpan) string {
 	b, _ := strconv.ParseUint(sp.ID[:2], 16, 8)
 	return string(rune(b))
+}
+
+func metricsScript(eng *Engine, word, rest string, want []string) error {
+	r := MetricsRequest{Instant: word == "instant"}
+	for _, dst := range []*time.Time{&r.Start, &r.End} {
+		arg, tail, _ := strings.Cut(rest, " ")
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			return err
+		}
+		*dst, rest = scriptZero.Add(d), tail
+	}
+	if !r.Instant {
+		arg, tail, _ := strings.Cut(rest, " ")
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			return err
+		}
+		r.Step, rest = d, tail
+	}
+	fail := false
+	if q, ok := strings.CutPrefix(rest, "fail "); ok {
+		fail, rest = true, q
+	}
+	r.Query = rest
+	res, err := eng.Metrics(context.Background(), model.ScopeAll(), r)
+	if fail {
+		if err == nil || !strings.Contains(err.Error(), strings.Join(want, "\n")) {
+			return fmt.Errorf("error %v lacks %q", err, want)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if res.Partial {
+		return fmt.Errorf("partial: %s", res.Message)
+	}
+	var got []string
+	for _, s := range res.Series {
+		var parts []string
+		for _, l := range s.Labels {
+			parts = append(parts, l.Name+"="+l.Val.String())
+		}
+		line := "{" + strings.Join(parts, ", ") + "}"
+		if word == "exemplars" {
+			for _, e := range s.Exemplars {
+				id, _ := strconv.ParseUint(e.Labels[1].Val.Str[:2], 16, 8)
+				line += fmt.Sprintf(" %s/%c=%s", strings.TrimLeft(e.Labels[0].Val.Str, "0"), rune(id), digits(e.Value))
+			}
+			got = append(got, line)
+			continue
+		}
+		for _, v := range s.Values {
+			line += " " + digits(v)
+		}
+		got = append(got, line)
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	return nil
+}
+
+// digits rounds to 6 digits, which interpolation along exponents needs.
+func digits(v float64) string {
+	if math.IsNaN(v) {
+		return "_"
+	}
+	return strconv.FormatFloat(v, 'g', 6, 64)
 }

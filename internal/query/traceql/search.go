@@ -19,10 +19,13 @@ type search struct {
 	scope model.Scope
 	r     Request
 	pipe  *Pipeline
-	cols  columns
+	push  *pusher
+	read  *reader
 	shown []*Attribute
 	seen  map[string]bool
 	res   Result
+	// handed is how many of the traces were given to Request.Found.
+	handed int
 }
 
 // rounds looks at the newest candidate traces first and goes on to older ones
@@ -47,6 +50,9 @@ func (s *search) rounds() error {
 				s.res.Traces = s.res.Traces[:s.r.Limit]
 				return nil
 			}
+			if err := s.handOver(); err != nil {
+				return err
+			}
 		}
 		if c.complete || s.res.Partial {
 			return nil
@@ -60,12 +66,24 @@ func (s *search) rounds() error {
 	return nil
 }
 
+// handOver gives what was found since the last time to Request.Found.
+func (s *search) handOver() error {
+	if s.r.Found == nil || len(s.res.Traces) == s.handed {
+		return nil
+	}
+	part := s.res
+	part.Traces = slices.Clone(s.res.Traces[s.handed:])
+	slices.SortStableFunc(part.Traces, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
+	s.handed = len(s.res.Traces)
+	return s.r.Found(part)
+}
+
 // rarest chooses the predicate to find candidates by. When a trace needs several
 // kinds of spans, each kind is looked for from the newest end: a kind that is
 // nowhere ends the search, and the one that is met last is the rarest.
 func (s *search) rarest(from, to int64) (where store.Pred, possible bool, err error) {
 	var list []store.Pred
-	for _, p := range requiredBy(s.pipe) {
+	for _, p := range s.push.requiredBy(s.pipe) {
 		if weight(p) > 0 {
 			list = append(list, p)
 		}
@@ -218,43 +236,22 @@ func (s *search) note(stats store.ScanStats, err error) error {
 
 // inspect reads the whole traces of candidates and evaluates the query on them.
 func (s *search) inspect(part []candidate) error {
-	ids := store.In{Col: store.Col(store.ColTraceID)}
+	ids := make([]string, len(part))
 	lo, hi := part[0].ts, part[0].ts
-	traces := map[string]*Trace{}
-	for _, c := range part {
-		ids.Texts = append(ids.Texts, c.id)
+	for i, c := range part {
+		ids[i] = c.id
 		lo, hi = min(lo, c.ts), max(hi, c.ts)
-		traces[c.id] = &Trace{ID: c.id}
 	}
-	around := int64(s.e.o.Around)
-	n := 0
-	stats, err := s.e.o.Store.Scan(s.ctx, s.scope, store.ScanRequest{
-		From: lo - around, To: hi + around, Where: ids, Columns: s.cols.list(), Budget: s.e.o.Budget,
-	}, func(b *store.Batch) error {
-		if n += b.N; n > s.e.o.MaxSpans {
-			return store.ErrBudget
-		}
-		for i := range b.N {
-			if t := traces[b.Cols[1].Str(i)]; t != nil {
-				t.Spans = append(t.Spans, s.cols.span(b.Cols, i))
-			}
-		}
-		return s.ctx.Err()
-	})
+	traces, stats, err := s.read.read(ids, lo, hi)
 	if err := s.note(stats, err); err != nil {
 		return err
 	}
-	for _, c := range part {
-		t := traces[c.id]
-		if len(t.Spans) == 0 {
-			continue
-		}
+	for _, t := range traces {
 		s.res.Inspected++
-		t.link()
 		if d := t.end - t.start; d < int64(s.r.MinDuration) || s.r.MaxDuration > 0 && d > int64(s.r.MaxDuration) {
 			continue
 		}
-		ev := &evaluator{cols: &s.cols, trace: t, done: s.ctx.Done()}
+		ev := &evaluator{cols: &s.read.cols, trace: t, done: s.ctx.Done()}
 		sets := ev.run(s.pipe)
 		if err := s.ctx.Err(); err != nil {
 			return err

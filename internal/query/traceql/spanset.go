@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func (ev *evaluator) element(e Element, sets []Spanset) []Spanset {
 		return ev.pipeline(e, sets)
 	case *ScalarFilter:
 		for _, s := range sets {
-			if ev.scalarFilter(e, &s) {
+			if s, ok := ev.scalarFilter(e, s); ok {
 				out = append(out, s)
 			}
 		}
@@ -103,7 +104,7 @@ func union(a, b []*Span) []*Span {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *Span) int { return int(min(1, max(-1, a.Start-b.Start))) })
+	slices.SortFunc(out, func(a, b *Span) int { return cmp.Compare(a.pos, b.pos) })
 	return out
 }
 
@@ -144,12 +145,13 @@ func related(op string, l, r []*Span, want bool) []*Span {
 	}
 	// Siblings are found through their parents, ancestors by walking up from
 	// each left span once.
+	// Root spans are siblings of each other, spans without their parent of none.
 	parents := map[*Span]int{}
 	above := map[*Span]bool{}
 	switch op {
 	case "~":
 		for _, s := range l {
-			if s.parent != nil {
+			if s.parent != nil || s.ParentID == "" {
 				parents[s.parent]++
 			}
 		}
@@ -194,7 +196,7 @@ func related(op string, l, r []*Span, want bool) []*Span {
 			if left[s] {
 				n--
 			}
-			return s.parent != nil && n > 0
+			return (s.parent != nil || s.ParentID == "") && n > 0
 		}
 		return false
 	}
@@ -226,23 +228,52 @@ func (ev *evaluator) group(g *GroupBy, in Spanset) []Spanset {
 	return out
 }
 
-func (ev *evaluator) scalarFilter(f *ScalarFilter, s *Spanset) bool {
-	l, r := ev.scalar(f.L, s), ev.scalar(f.R, s)
-	return compareStatics(f.Op, l, r)
+// scalarFilter tells whether a spanset's values compare. Where they are of
+// pipelines in parentheses, the spans that those select are what is kept.
+func (ev *evaluator) scalarFilter(f *ScalarFilter, s Spanset) (Spanset, bool) {
+	sc := scalarEval{ev: ev, in: s, attrs: slices.Clone(s.Attrs)}
+	ok := compareStatics(f.Op, sc.value(f.L), sc.value(f.R))
+	if sc.picked != nil {
+		s.Spans = sc.picked
+	}
+	s.Attrs = sc.attrs
+	return s, ok && len(s.Spans) > 0
 }
 
-func (ev *evaluator) scalar(e ScalarExpr, s *Spanset) Static {
+// scalarEval evaluates scalar expressions on one spanset and notes the values
+// of aggregates.
+type scalarEval struct {
+	ev     *evaluator
+	in     Spanset
+	attrs  []Named
+	picked []*Span
+}
+
+func (sc *scalarEval) value(e ScalarExpr) Static {
 	switch e := e.(type) {
 	case *Static:
 		return *e
 	case *ScalarOp:
-		return arithmetic(e.Op, ev.scalar(e.L, s), ev.scalar(e.R, s))
+		return arithmetic(e.Op, sc.value(e.L), sc.value(e.R))
 	case *AggregateExpr:
-		v := ev.aggregate(e, s.Spans)
-		s.Attrs = append(slices.Clone(s.Attrs), Named{e.String(), v})
-		return v
+		return sc.aggregate(e, e.String(), sc.in.Spans)
+	case *ScalarPipeline:
+		spans := []*Span{}
+		for _, s := range sc.ev.pipeline(e.Pipe, []Spanset{sc.in}) {
+			spans = union(spans, s.Spans)
+		}
+		sc.picked = union(sc.picked, spans)
+		return sc.aggregate(e.Agg, e.String(), spans)
 	}
 	return Static{}
+}
+
+func (sc *scalarEval) aggregate(a *AggregateExpr, name string, spans []*Span) Static {
+	v := sc.ev.aggregate(a, spans)
+	if !slices.Contains(sc.attrs, Named{name, v}) {
+		sc.attrs = append(sc.attrs, Named{name, v})
+	}
+	return v
 }
 
 func (ev *evaluator) aggregate(a *AggregateExpr, spans []*Span) Static {
@@ -280,7 +311,7 @@ func (ev *evaluator) aggregate(a *AggregateExpr, spans []*Span) Static {
 	if typ == TypeDuration {
 		return durStatic(int64(v))
 	}
-	if typ == TypeInt && v == math.Trunc(v) {
+	if typ == TypeInt && a.Op != "avg" {
 		return intStatic(int64(v))
 	}
 	return floatStatic(v)

@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const (
 	TypeDuration
 	TypeStatus
 	TypeKind
+	TypeArray // Str is its JSON text
 )
 
 // Static is a typed value. Int holds integers, booleans (0, 1), durations (ns),
@@ -76,7 +78,12 @@ func (s Static) Value() store.Value {
 
 func fromValue(v store.Value) Static {
 	switch v.Kind {
-	case store.KindString, store.KindBytes:
+	case store.KindString:
+		if isArray(v.Str) {
+			return Static{Type: TypeArray, Str: v.Str}
+		}
+		return strStatic(v.Str)
+	case store.KindBytes:
 		return strStatic(v.Str)
 	case store.KindInt:
 		return intStatic(v.Int)
@@ -97,7 +104,7 @@ func enumName(names []string, i int64) string {
 
 // Text is the value without quotes, as tag lists and attributes show it.
 func (s Static) Text() string {
-	if s.Type == TypeString {
+	if s.Type == TypeString || s.Type == TypeArray {
 		return s.Str
 	}
 	return s.String()
@@ -107,6 +114,9 @@ func (s Static) Text() string {
 func (s Static) String() string {
 	switch s.Type {
 	case TypeInt:
+		if s.Int == math.MinInt64 {
+			return "minInt" // its digits without the sign are no integer
+		}
 		return strconv.FormatInt(s.Int, 10)
 	case TypeFloat:
 		f := strconv.FormatFloat(s.Flt, 'f', -1, 64)
@@ -124,6 +134,8 @@ func (s Static) String() string {
 		return enumName(statusNames, s.Int)
 	case TypeKind:
 		return enumName(kindNames, s.Int)
+	case TypeArray:
+		return s.Str
 	}
 	return "nil"
 }
@@ -134,6 +146,9 @@ func (s Static) String() string {
 func compareStatics(op string, a, b Static) bool {
 	if a.Type == TypeNil || b.Type == TypeNil {
 		return false
+	}
+	if a.Type == TypeArray || b.Type == TypeArray {
+		return compareArrays(a, b, op == "!=", func(x, y Static) bool { return compareStatics(op, x, y) })
 	}
 	x, aNum := a.number()
 	y, bNum := b.number()
@@ -149,6 +164,26 @@ func compareStatics(op string, a, b Static) bool {
 		return ordered(op, a.Str, b.Str)
 	}
 	return ordered(op, a.Int, b.Int)
+}
+
+// compareArrays compares the elements of arrays: any of them may satisfy the
+// comparison, or, when it is negative, all must. Elements of another type do not
+// count.
+func compareArrays(a, b Static, negative bool, test func(x, y Static) bool) bool {
+	met := false
+	for _, x := range a.elements() {
+		for _, y := range b.elements() {
+			hit := test(x, y)
+			met = met || meets(x.Type, y.Type)
+			if negative && !hit && meets(x.Type, y.Type) {
+				return false
+			}
+			if !negative && hit {
+				return true
+			}
+		}
+	}
+	return negative && met
 }
 
 func ordered[T int64 | float64 | string](op string, a, b T) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"hinomi/internal/model"
@@ -15,32 +16,52 @@ import (
 // MaxTagValues bounds a list of values.
 const MaxTagValues = 10_000
 
+// maxEventRows bounds how many spans with events or links are looked through for
+// the names and values of their attributes, newest first: events lie in JSON.
+const maxEventRows = 20_000
+
 // Tags are the names of attributes by scope, sorted.
-type Tags struct{ Span, Resource, Instrumentation []string }
+type Tags struct{ Span, Resource, Instrumentation, Event, Link []string }
 
 // Intrinsics are the names that tag lists show for the intrinsic scope.
 var Intrinsics = []string{
-	"duration", "event:name", "event:timeSinceStart", "instrumentation:name", "instrumentation:version", "kind", "name",
-	"rootName", "rootServiceName", "span:duration", "span:id", "span:kind", "span:name", "span:status", "span:statusMessage",
-	"status", "statusMessage", "trace:duration", "trace:id", "trace:rootName", "trace:rootService", "traceDuration",
+	"duration", "event:name", "event:timeSinceStart", "instrumentation:name", "instrumentation:version", "kind", "link:spanID", "link:traceID",
+	"name", "rootName", "rootServiceName", "span:childCount", "span:duration", "span:id", "span:kind", "span:name", "span:parentID", "span:status",
+	"span:statusMessage", "status", "statusMessage", "trace:duration", "trace:id", "trace:rootName", "trace:rootService", "traceDuration",
 }
 
-// TagNames lists the attributes that exist in [from, to), Unix ns.
-func (e *Engine) TagNames(ctx context.Context, scope model.Scope, from, to int64) (Tags, error) {
+// TagNames lists the attributes that exist in [from, to), Unix ns; with a filter
+// those of spans that may match it. events asks for those of events and links.
+func (e *Engine) TagNames(ctx context.Context, scope model.Scope, from, to int64, filter *Pipeline, events bool) (Tags, error) {
 	cols, err := e.o.Store.Columns(ctx, scope, from, to)
 	if err != nil {
 		return Tags{}, fmt.Errorf("list columns: %w", err)
 	}
-	var t Tags
+	push := &pusher{kinds: map[store.ColumnRef]store.Kind{}}
+	refs := make([]store.ColumnRef, 0, len(cols))
 	for _, c := range cols {
-		switch c.Ref.Scope {
+		push.kinds[c.Ref] = c.Kind
+		refs = append(refs, c.Ref)
+	}
+	where := store.Pred(store.True{})
+	if filter != nil {
+		where = push.pushPipeline(filter)
+	}
+	if _, all := where.(store.True); !all {
+		if refs, err = e.present(ctx, scope, from, to, where, refs); err != nil {
+			return Tags{}, err
+		}
+	}
+	var t Tags
+	for _, ref := range refs {
+		switch ref.Scope {
 		case store.Attr:
-			t.Span = append(t.Span, c.Ref.Name)
+			t.Span = append(t.Span, ref.Name)
 		case store.Resource:
-			t.Resource = append(t.Resource, c.Ref.Name)
+			t.Resource = append(t.Resource, ref.Name)
 		case store.Instrumentation:
-			if c.Ref.Name != "name" && c.Ref.Name != "version" {
-				t.Instrumentation = append(t.Instrumentation, c.Ref.Name)
+			if ref.Name != "name" && ref.Name != "version" {
+				t.Instrumentation = append(t.Instrumentation, ref.Name)
 			}
 		}
 	}
@@ -48,7 +69,72 @@ func (e *Engine) TagNames(ctx context.Context, scope model.Scope, from, to int64
 		slices.Sort(*l)
 		*l = slices.Compact(*l)
 	}
-	return t, nil
+	if !events {
+		return t, nil
+	}
+	names := [2]map[string]bool{{}, {}}
+	err = e.eachEvent(ctx, scope, from, to, where, func(link bool, ev event) {
+		n := 0
+		if link {
+			n = 1
+		}
+		for k := range ev.attrs {
+			names[n][k] = true
+		}
+	})
+	t.Event, t.Link = slices.Sorted(maps.Keys(names[0])), slices.Sorted(maps.Keys(names[1]))
+	return t, err
+}
+
+// present returns which columns have a value on the rows that satisfy where.
+func (e *Engine) present(ctx context.Context, scope model.Scope, from, to int64, where store.Pred, refs []store.ColumnRef) ([]store.ColumnRef, error) {
+	found := make([]bool, len(refs))
+	left := len(refs)
+	_, _, err := plan.Each(ctx, e.o.Store, scope, plan.Scan{From: from, To: to, Where: where, Columns: refs, Order: store.NewestFirst, Budget: e.o.Budget}, nil, func(f *plan.Frame) error {
+		for i := range refs {
+			if !found[i] && !allNull(&f.Cols[i], f.N) {
+				found[i] = true
+				left--
+			}
+		}
+		if left == 0 {
+			return store.ErrStop
+		}
+		return nil
+	})
+	var out []store.ColumnRef
+	for i, ok := range found {
+		if ok {
+			out = append(out, refs[i])
+		}
+	}
+	return out, err
+}
+
+// eachEvent walks the events and links of the newest spans that have some.
+func (e *Engine) eachEvent(ctx context.Context, scope model.Scope, from, to int64, where store.Pred, fn func(link bool, ev event)) error {
+	cols := []store.ColumnRef{store.Col(store.ColEvents), store.Col(store.ColLinks)}
+	some := store.Or{}
+	for _, c := range cols {
+		some = append(some, store.Not{P: store.TextEq{Col: c, Text: ""}})
+	}
+	rows := 0
+	_, _, err := plan.Each(ctx, e.o.Store, scope, plan.Scan{
+		From: from, To: to, Where: and(some, where), Columns: cols, Order: store.NewestFirst, Budget: e.o.Budget,
+	}, nil, func(f *plan.Frame) error {
+		for i := range f.Rows() {
+			for c := range cols {
+				for _, ev := range parseEvents(f.Cols[c].Str(f.Row(i))) {
+					fn(c == 1, ev)
+				}
+			}
+			if rows++; rows >= maxEventRows {
+				return store.ErrStop
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 // ParseAttribute reads the name of a tag: span.http.method, .http.method, status.
@@ -64,8 +150,8 @@ func ParseAttribute(name string) (*Attribute, error) {
 }
 
 // TagValues lists the distinct values of an attribute on the spans in [from, to)
-// that may match the filter (nil: all), sorted. Attributes of events and of
-// parents have no list.
+// that may match the filter (nil: all), sorted. Attributes of parents have no list;
+// those of events and links are looked for on the newest spans.
 func (e *Engine) TagValues(ctx context.Context, scope model.Scope, a *Attribute, from, to int64, filter *Pipeline) ([]Static, store.ScanStats, error) {
 	var stats store.ScanStats
 	var where store.Pred
@@ -87,11 +173,11 @@ func (e *Engine) TagValues(ctx context.Context, scope model.Scope, a *Attribute,
 		}
 	}
 	if filter != nil {
-		if p := pushPipeline(filter); where == nil {
-			where = p
-		} else {
-			where = store.And{where, p}
+		push, err := e.pusher(ctx, scope, from, to)
+		if err != nil {
+			return nil, stats, err
 		}
+		where = and(orTrue(where), push.pushPipeline(filter))
 	}
 	seen := map[Static]bool{}
 	for _, c := range cols {
@@ -105,12 +191,25 @@ func (e *Engine) TagValues(ctx context.Context, scope model.Scope, a *Attribute,
 			seen[fromValue(r.Key[0])] = true
 		}
 	}
-	out := make([]Static, 0, len(seen))
-	for v := range seen {
-		if v.Type != TypeNil && v != strStatic("") {
-			out = append(out, v)
+	if len(cols) == 0 && isEventAttribute(a) {
+		err := e.eachEvent(ctx, scope, from, to, orTrue(where), func(link bool, ev event) {
+			if v := ev.value(a, link); len(seen) < MaxTagValues {
+				seen[v] = true
+			}
+		})
+		if err != nil {
+			return nil, stats, fmt.Errorf("list tag values: %w", err)
 		}
 	}
+	flat := map[Static]bool{}
+	for v := range seen {
+		for _, x := range v.Elements() {
+			if x.Type != TypeNil && x != strStatic("") {
+				flat[x] = true
+			}
+		}
+	}
+	out := slices.Collect(maps.Keys(flat))
 	slices.SortFunc(out, func(a, b Static) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Int, b.Int), cmp.Compare(a.Flt, b.Flt), cmp.Compare(a.Str, b.Str))
 	})

@@ -21,6 +21,7 @@ type Span struct {
 	parent      *Span
 	children    []*Span
 	left, right int // nested set numbers
+	pos         int // in Trace.Spans
 	events      []event
 	links       []event
 }
@@ -79,6 +80,12 @@ func (c *columns) attribute(a *Attribute) {
 		c.links = true
 	case ScopeIntrinsic:
 		switch a.Name {
+		case allAttributes.Name:
+			c.add(store.Col(store.ColAttrs))
+			c.add(store.Col(store.ColResource))
+			c.add(store.Col(store.ColStatusMsg))
+			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "name"})
+			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "version"})
 		case "statusMessage":
 			c.add(store.Col(store.ColStatusMsg))
 		case "instrumentation:name", "instrumentation:version":
@@ -132,7 +139,7 @@ func (c *columns) span(b []store.Vec, i int) *Span {
 
 // link connects spans, finds the root and numbers the nested sets.
 func (t *Trace) link() {
-	slices.SortStableFunc(t.Spans, func(a, b *Span) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortStableFunc(t.Spans, func(a, b *Span) int { return cmp.Or(cmp.Compare(a.Start, b.Start), strings.Compare(a.ID, b.ID)) })
 	// A retried export can store a span twice.
 	// Name and kind belong to the key because client and server share an id in
 	// Zipkin's model.
@@ -152,6 +159,7 @@ func (t *Trace) link() {
 		byID[s.ID] = s
 	}
 	for i, s := range t.Spans {
+		s.pos = i
 		if i == 0 || s.Start < t.start {
 			t.start = s.Start
 		}

@@ -1,0 +1,281 @@
+package traceql
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+)
+
+// Series are grouped by the texts of their keys. A text is as it is; other types
+// are told apart by a prefix that no attribute has in practice.
+const keyMark = "\x00"
+
+// encodeKey is the text of a value as a key.
+func encodeKey(v Static) string {
+	if v.Type == TypeString || v.Type == TypeArray {
+		return v.Str
+	}
+	return keyMark + string(rune('a'+v.Type)) + v.String()
+}
+
+// decodeKey undoes encodeKey for the values that columns hold.
+func decodeKey(v store.Value) Static {
+	s := v.Str
+	if v.Kind == store.KindNull {
+		return Static{}
+	}
+	if !strings.HasPrefix(s, keyMark) || len(s) < 2 {
+		return fromValue(store.Str(s))
+	}
+	t, text := Type(s[1]-'a'), s[2:]
+	switch t {
+	case TypeInt:
+		if text == "minInt" {
+			return intStatic(math.MinInt64)
+		}
+		n, _ := strconv.ParseInt(text, 10, 64)
+		return intStatic(n)
+	case TypeFloat:
+		f, _ := strconv.ParseFloat(text, 64)
+		return floatStatic(f)
+	case TypeBool:
+		return boolStatic(text == "true")
+	case TypeDuration:
+		d, _ := time.ParseDuration(text)
+		return durStatic(int64(d))
+	case TypeStatus:
+		return Static{Type: t, Int: int64(slices.Index(statusNames, text))}
+	case TypeKind:
+		return Static{Type: t, Int: int64(slices.Index(kindNames, text))}
+	}
+	return strStatic(s)
+}
+
+// keyStage derives the key column of an attribute from the columns it is read
+// from and appends it to the frame. Dictionary codes stay codes.
+type keyStage struct {
+	attr  *Attribute
+	cols  []int
+	dict  []string // of numbers
+	codes map[int64]uint32
+	ids   hexDict
+}
+
+// hexDict remembers the hex texts of the last dictionary of ids.
+type hexDict struct {
+	from *string
+	n    int
+	hex  []string
+}
+
+func (s *keyStage) Apply(f *plan.Frame) error {
+	v := f.Cols[s.cols[0]]
+	if len(s.cols) > 1 {
+		second := f.Cols[s.cols[1]]
+		switch {
+		case allNull(&v, f.N):
+			v = second
+		case !allNull(&second, f.N):
+			v = s.layered(&v, &second, f)
+		}
+	}
+	f.Cols = append(f.Cols, s.texts(v, f))
+	return nil
+}
+
+func allNull(v *store.Vec, n int) bool {
+	if v.Kind == store.KindNull {
+		return true
+	}
+	if v.Kind != store.KindMixed {
+		return v.Valid != nil && !slices.Contains(v.Valid[:n], true)
+	}
+	return false
+}
+
+// layered takes the first column's value where there is one.
+func (s *keyStage) layered(a, b *store.Vec, f *plan.Frame) store.Vec {
+	out := store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, f.N)}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		if out.Mixed[r] = a.Value(r); out.Mixed[r].Kind == store.KindNull {
+			out.Mixed[r] = b.Value(r)
+		}
+	}
+	return out
+}
+
+// texts renders a column as key texts.
+func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
+	switch {
+	case v.Kind == store.KindNull:
+		return v
+	case isID(s.attr):
+		return s.hexIDs(v, f)
+	case v.Kind == store.KindString || v.Kind == store.KindBytes:
+		return v
+	}
+	out := store.Vec{Kind: store.KindString, Valid: make([]bool, f.N), Codes: make([]uint32, f.N)}
+	strs := map[string]uint32{}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		if v.Null(r) {
+			continue
+		}
+		out.Valid[r] = true
+		x := v.Value(r)
+		if x.Kind == store.KindInt {
+			out.Codes[r] = s.code(x.Int)
+			continue
+		}
+		text := encodeKey(fromValue(x))
+		code, ok := strs[text]
+		if !ok {
+			code = s.add(strings.Clone(text))
+			strs[text] = code
+		}
+		out.Codes[r] = code
+	}
+	out.Dict = s.dict
+	return out
+}
+
+func (s *keyStage) code(n int64) uint32 {
+	code, ok := s.codes[n]
+	if !ok {
+		v := intStatic(n)
+		if s.attr.Scope == ScopeIntrinsic {
+			switch s.attr.Name {
+			case "status":
+				v.Type = TypeStatus
+			case "kind":
+				v.Type = TypeKind
+			case "duration":
+				v.Type = TypeDuration
+			}
+		}
+		code = s.add(encodeKey(v))
+		s.codes[n] = code
+	}
+	return code
+}
+
+// maxKeyDict bounds the dictionary that a stage keeps from frame to frame.
+const maxKeyDict = 1 << 16
+
+func (s *keyStage) add(text string) uint32 {
+	if len(s.dict) >= maxKeyDict {
+		// Codes of this frame still point into the old one, so a copy goes on.
+		s.dict = slices.Clip(s.dict)
+		s.codes = map[int64]uint32{}
+	}
+	s.dict = append(s.dict, text)
+	return uint32(len(s.dict) - 1)
+}
+
+func (s *keyStage) hexIDs(v store.Vec, f *plan.Frame) store.Vec {
+	if v.Codes != nil && len(v.Dict) > 0 {
+		if s.ids.from != &v.Dict[0] || s.ids.n != len(v.Dict) {
+			s.ids = hexDict{from: &v.Dict[0], n: len(v.Dict), hex: make([]string, len(v.Dict))}
+			for i, d := range v.Dict {
+				s.ids.hex[i] = hexText(d)
+			}
+		}
+		v.Kind, v.Dict = store.KindString, s.ids.hex
+		return v
+	}
+	out := store.Vec{Kind: store.KindString, Valid: make([]bool, f.N), Strs: make([]string, f.N)}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		if id := v.Str(r); id != "" {
+			out.Valid[r], out.Strs[r] = true, hexText(id)
+		}
+	}
+	return out
+}
+
+// valueStage derives the number that a function reads: seconds of durations.
+type valueStage struct {
+	attr *Attribute
+	cols []int
+}
+
+func (s *valueStage) Apply(f *plan.Frame) error {
+	out := store.Vec{Kind: store.KindFloat, Valid: make([]bool, f.N), Floats: make([]float64, f.N)}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		v, ok := s.value(f, r)
+		if !ok {
+			continue
+		}
+		out.Valid[r], out.Floats[r] = true, v
+	}
+	f.Cols = append(f.Cols, out)
+	return nil
+}
+
+func (s *valueStage) value(f *plan.Frame, r int) (float64, bool) {
+	for _, c := range s.cols {
+		v := &f.Cols[c]
+		if v.Null(r) {
+			continue
+		}
+		n, ok := v.Value(r).Number()
+		if isDuration(s.attr) {
+			n /= float64(time.Second)
+		}
+		return n, ok && !math.IsNaN(n)
+	}
+	return 0, false
+}
+
+func isDuration(a *Attribute) bool {
+	if a == nil || a.Scope != ScopeIntrinsic {
+		return false
+	}
+	return a.Name == "duration" || a.Name == "traceDuration" || a.Name == "event:timeSinceStart"
+}
+
+// bucketStage derives the code of the bucket of a value and drops the rows that
+// have none.
+type bucketStage struct {
+	cols  []int
+	names []string
+	sel   []int32
+}
+
+func (s *bucketStage) Apply(f *plan.Frame) error {
+	out := store.Vec{Kind: store.KindString, Codes: make([]uint32, f.N), Dict: s.names}
+	s.sel = emptySel(s.sel)
+	for i := range f.Rows() {
+		r := f.Row(i)
+		for _, c := range s.cols {
+			v := &f.Cols[c]
+			if v.Null(r) {
+				continue
+			}
+			if code, ok := bucketOf(v.Value(r)); ok {
+				out.Codes[r] = code
+				s.sel = append(s.sel, int32(r))
+			}
+			break
+		}
+	}
+	f.Cols, f.Sel = append(f.Cols, out), s.sel
+	return nil
+}
+
+func bucketOf(v store.Value) (uint32, bool) {
+	switch v.Kind {
+	case store.KindInt:
+		return intBucket(v.Int)
+	case store.KindFloat:
+		return floatBucket(v.Flt)
+	}
+	return 0, false
+}

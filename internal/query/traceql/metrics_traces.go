@@ -1,0 +1,270 @@
+package traceql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"hinomi/internal/model"
+	"hinomi/internal/query/plan"
+	"hinomi/internal/store"
+)
+
+// inspected aggregates the spans that a pipeline over whole traces selects. The
+// traces are found first by a predicate that one of their spans must satisfy,
+// then read in chunks with the columns that the query needs.
+func (m *metrics) inspected(p *MetricsPipeline) ([]plan.Group, []sampled, error) {
+	src := &traceSource{m: m, p: p, refs: spanRefs(p.Agg)}
+	if m.exemplars > 0 {
+		src.slots = newSlots(m.w, m.exemplars)
+	}
+	at := func(a *Attribute) []int { return []int{1 + slices.Index(src.refs, a)} }
+	stages := p.Agg.stages(at)
+	res, err := plan.RunAggregate(m.ctx, src, m.scope, plan.Scan{From: m.w.start + 1, To: m.w.end + 1}, stages, m.aggregation(p.Agg, 1+len(src.refs)))
+	if src.err != nil {
+		err = src.err
+	}
+	return res.Groups, src.samples, m.note(store.ScanStats{}, false, err)
+}
+
+// spanRefs are the attributes that a function reads.
+func spanRefs(a *MetricsAgg) []*Attribute {
+	out := slices.Clone(a.By)
+	if a.Attr != nil {
+		out = append(out, a.Attr)
+	}
+	return out
+}
+
+// traceSource hands the spans of whole traces over as if a store had found them:
+// their start, then the attributes refs.
+type traceSource struct {
+	m       *metrics
+	p       *MetricsPipeline
+	refs    []*Attribute
+	slots   *slots // nil: no exemplars
+	samples []sampled
+	err     error
+}
+
+var _ store.Scanner = (*traceSource)(nil)
+
+// Columns implements store.Scanner; nobody asks.
+func (s *traceSource) Columns(context.Context, model.Scope, int64, int64) ([]store.ColumnInfo, error) {
+	return nil, nil
+}
+
+// Scan implements store.Scanner. Its statistics are noted in the query at once.
+func (s *traceSource) Scan(_ context.Context, _ model.Scope, _ store.ScanRequest, fn func(*store.Batch) error) (store.ScanStats, error) {
+	err := s.m.traces(s.p, s.refs, func(ev *evaluator, spans []*Span) error {
+		b := s.batch(ev, spans)
+		if b.N == 0 {
+			return nil
+		}
+		return fn(b)
+	})
+	if err != nil && !errors.Is(err, store.ErrStop) {
+		s.err = err
+		return store.ScanStats{}, err
+	}
+	return store.ScanStats{}, nil
+}
+
+func (s *traceSource) batch(ev *evaluator, spans []*Span) *store.Batch {
+	n := len(spans)
+	b := &store.Batch{N: n, Cols: make([]store.Vec, 1+len(s.refs))}
+	b.Cols[0] = store.Vec{Kind: store.KindInt, Ints: make([]int64, n)}
+	for k := range s.refs {
+		b.Cols[1+k] = store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, n)}
+	}
+	for i, sp := range spans {
+		b.Cols[0].Ints[i] = sp.Start
+		for k, a := range s.refs {
+			b.Cols[1+k].Mixed[i] = s.value(k, ev.attribute(a, sp)[0])
+		}
+	}
+	s.pick(ev, spans)
+	return b
+}
+
+// value is an attribute as a column holds it: a key as its text, a number for
+// the function as it is.
+func (s *traceSource) value(k int, v Static) store.Value {
+	if k >= len(s.p.Agg.By) {
+		return v.Value()
+	}
+	if v.Type == TypeNil {
+		return store.Value{}
+	}
+	return store.Str(encodeKey(v))
+}
+
+// pick takes one span of a trace as exemplar.
+func (s *traceSource) pick(ev *evaluator, spans []*Span) {
+	if s.slots == nil {
+		return
+	}
+	for _, sp := range spans {
+		if !s.slots.take(sp.Start, ev.trace.ID) {
+			continue
+		}
+		a := s.p.Agg
+		e := Exemplar{Value: math.NaN(), Ts: sp.Start / int64(time.Millisecond), Labels: []Named{
+			{"trace:id", strStatic(hexText(ev.trace.ID))}, {"span:id", strStatic(hexText(sp.ID))},
+		}}
+		var key []store.Value
+		for _, by := range a.By {
+			key = append(key, s.value(0, ev.attribute(by, sp)[0]))
+		}
+		if a.Attr != nil {
+			v := ev.attribute(a.Attr, sp)[0].Value()
+			code, ok := bucketOf(v)
+			switch {
+			case a.Op == "histogram_over_time" && ok:
+				key = append(key, store.Str(fmt.Sprint(code)))
+			case a.Op != "histogram_over_time":
+				e.Value, _ = v.Number()
+				if isDuration(a.Attr) {
+					e.Value /= float64(time.Second)
+				}
+			}
+		}
+		s.samples = append(s.samples, sampled{Exemplar: e, key: groupKey(key)})
+		return
+	}
+}
+
+// traces evaluates a pipeline on every trace that may have a matching span in the
+// window and hands over the spans that match and start there, trace by trace.
+func (m *metrics) traces(p *MetricsPipeline, also []*Attribute, fn func(*evaluator, []*Span) error) error {
+	r := &reader{e: m.e, ctx: m.ctx, scope: m.scope}
+	for _, a := range append(referenced(p.Pipe), also...) {
+		r.cols.attribute(a)
+	}
+	began := time.Now()
+	ids, err := m.traceIDs(m.push.pushPipeline(p.Pipe))
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(ids, chunkTraces) {
+		if b := m.e.o.Budget.Time; b > 0 && time.Since(began) > b {
+			m.partial("the query budget was used up before all traces were read: narrow the time range or the filter")
+			return nil
+		}
+		traces, stats, err := r.read(part, m.w.start, m.w.end)
+		if err := m.note(stats, false, err); err != nil {
+			return err
+		}
+		for _, t := range traces {
+			ev := &evaluator{cols: &r.cols, trace: t, done: m.ctx.Done()}
+			var spans []*Span
+			for _, set := range ev.run(p.Pipe) {
+				for _, sp := range set.Spans {
+					if _, ok := m.w.at(sp.Start); ok {
+						spans = append(spans, sp)
+					}
+				}
+			}
+			if err := m.ctx.Err(); err != nil {
+				return err
+			}
+			if len(spans) == 0 {
+				continue
+			}
+			if err := fn(ev, spans); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// traceIDs lists the traces with a span that satisfies where in the window, or
+// around it, because a trace's other spans may be what matches inside. They are
+// sorted, so that chunks lie together in the segments.
+func (m *metrics) traceIDs(where store.Pred) ([]string, error) {
+	if _, ok := where.(store.True); ok {
+		where = nil
+	}
+	around := int64(m.e.o.Around)
+	if where == nil {
+		around = 0 // every span is one to find, so one inside is enough
+	}
+	seen := map[string]struct{}{}
+	stats, err := m.e.o.Store.Scan(m.ctx, m.scope, store.ScanRequest{
+		From: m.w.start + 1 - around, To: m.w.end + 1 + around, Where: where, Budget: m.e.o.Budget,
+		Columns: []store.ColumnRef{store.Col(store.ColTraceID)},
+	}, func(b *store.Batch) error {
+		last := ""
+		for i := range b.N {
+			id := b.Cols[0].Str(i)
+			if id == last || id == "" {
+				continue
+			}
+			if _, ok := seen[id]; !ok {
+				if len(seen) >= m.e.o.MaxInspected {
+					return store.ErrBudget
+				}
+				seen[strings.Clone(id)] = struct{}{}
+			}
+			last = id
+		}
+		return m.ctx.Err()
+	})
+	if errors.Is(err, store.ErrBudget) && len(seen) >= m.e.o.MaxInspected {
+		m.res.Stats.Add(stats)
+		m.partial("the query looks at whole traces and there are more than %d: narrow the time range or the filter", m.e.o.MaxInspected)
+	} else if err := m.note(stats, false, err); err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(seen))
+	for id := range seen {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// reader reads whole traces.
+type reader struct {
+	e     *Engine
+	ctx   context.Context //nolint:containedctx // it lives as long as one query
+	scope model.Scope
+	cols  columns
+}
+
+// read returns the traces of ids, linked, with their spans around [lo, hi]; those
+// without any are left out. It stops with store.ErrBudget over MaxSpans spans.
+func (r *reader) read(ids []string, lo, hi int64) ([]*Trace, store.ScanStats, error) {
+	traces := make(map[string]*Trace, len(ids))
+	for _, id := range ids {
+		traces[id] = &Trace{ID: id}
+	}
+	around := int64(r.e.o.Around)
+	n := 0
+	stats, err := r.e.o.Store.Scan(r.ctx, r.scope, store.ScanRequest{
+		From: lo - around, To: hi + around, Where: store.In{Col: store.Col(store.ColTraceID), Texts: ids}, Columns: r.cols.list(), Budget: r.e.o.Budget,
+	}, func(b *store.Batch) error {
+		if n += b.N; n > r.e.o.MaxSpans {
+			return store.ErrBudget
+		}
+		for i := range b.N {
+			if t := traces[b.Cols[1].Str(i)]; t != nil {
+				t.Spans = append(t.Spans, r.cols.span(b.Cols, i))
+			}
+		}
+		return r.ctx.Err()
+	})
+	var out []*Trace
+	for _, id := range ids {
+		if t := traces[id]; len(t.Spans) > 0 {
+			t.link()
+			out = append(out, t)
+		}
+	}
+	return out, stats, err
+}
