@@ -1,7 +1,9 @@
 package remotewrite
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -35,13 +37,26 @@ type series struct {
 
 	exemplarBuilder labels.ScratchBuilder
 	refs            []uint32
+	exemplarRefs    []uint32
 	expanded        int // bytes of the request's labels written out (version 2)
+
+	// cache is nil when references must not be used. keyed tells that key is
+	// set; known is what the cache has for it, with a reference of 0 for
+	// nothing, and then the builder has the labels.
+	cache *seriesCache
+	key   seriesKey
+	keyed bool
+	known knownSeries
+	place place // of the last series that was found
+	// labels counts the label fields that were read into the builder.
+	labels int
 }
 
 func (s *series) reset() {
 	s.builder.Reset()
 	s.samples, s.histograms, s.exemplars = s.samples[:0], s.histograms[:0], s.exemplars[:0]
 	s.meta = metadata.Metadata{}
+	s.keyed, s.known, s.labels = false, knownSeries{}, 0
 }
 
 // rows is what the ledger counts: samples of both kinds.
@@ -56,6 +71,13 @@ type sink interface {
 
 // decodeSample reads a Sample, which has the same numbers in both versions.
 func decodeSample(b []byte) (s sample, err error) {
+	// Nearly every sample is value, then time, and nothing else.
+	const valueTag, timeTag = 1<<3 | byte(protowire.Fixed64Type), 2<<3 | byte(protowire.VarintType)
+	if len(b) > 10 && b[0] == valueTag && b[9] == timeTag {
+		if t, n := protowire.ConsumeVarint(b[10:]); n == len(b)-10 {
+			return sample{t: int64(t), v: math.Float64frombits(binary.LittleEndian.Uint64(b[1:]))}, nil
+		}
+	}
 	err = fields(b, func(f field) error {
 		switch f.num {
 		case 1:
@@ -81,8 +103,7 @@ func decodeV1(body []byte, s *series, to sink) error {
 			if err := f.want(protowire.BytesType); err != nil {
 				return err
 			}
-			s.reset()
-			if err := decodeSeriesV1(f.bytes, s); err != nil {
+			if err := decodeKnownV1(f.bytes, s); err != nil {
 				return fmt.Errorf("time series: %w", err)
 			}
 			return to.series(s, nil)
@@ -96,6 +117,53 @@ func decodeV1(body []byte, s *series, to sink) error {
 	})
 }
 
+// decodeKnownV1 reads a series without its labels when the cache knows the
+// bytes that they are written in.
+func decodeKnownV1(b []byte, s *series) error {
+	s.reset()
+	if s.cache == nil {
+		return decodeSeriesV1(b, s)
+	}
+	run := labelRun(b)
+	s.key, s.keyed = s.cache.key(b[:run]), true
+	if s.known, _ = s.cache.get(s.key, &s.place); s.known.ref == 0 {
+		if err := decodeSeriesV1(b[:run], s); err != nil {
+			return err
+		}
+		leading := s.labels
+		err := decodeSeriesV1(b[run:], s)
+		// Labels behind the samples are not part of the key.
+		s.keyed = s.labels == leading
+		return err
+	}
+	if err := decodeSeriesV1(b[run:], s); err != nil || s.labels == 0 {
+		return err
+	}
+	s.reset()
+	return decodeSeriesV1(b, s)
+}
+
+// labelRun is the length of the label fields that b starts with.
+func labelRun(b []byte) int {
+	const labelTag = 1<<3 | byte(protowire.BytesType)
+	i := 0
+	for i+1 < len(b) && b[i] == labelTag {
+		n, at := uint64(b[i+1]), i+2
+		if n >= 0x80 {
+			var w int
+			if n, w = protowire.ConsumeVarint(b[i+1:]); w < 0 {
+				return i
+			}
+			at = i + 1 + w
+		}
+		if n > uint64(len(b)-at) {
+			return i // decoding it tells what is wrong
+		}
+		i = at + int(n)
+	}
+	return i
+}
+
 func decodeSeriesV1(b []byte, s *series) error {
 	return fields(b, func(f field) error {
 		if f.num < 1 || f.num > 4 {
@@ -106,6 +174,7 @@ func decodeSeriesV1(b []byte, s *series) error {
 		}
 		switch f.num {
 		case 1:
+			s.labels++
 			return decodeLabel(f.bytes, &s.builder)
 		case 2:
 			v, err := decodeSample(f.bytes)

@@ -20,23 +20,22 @@ const maxExpandedBytes = 32 << 20
 
 // decodeV2 walks an io.prometheus.write.v2.Request. The symbols may come after
 // the series that use them, so there are two passes.
-func decodeV2(body []byte, symbols []string, s *series, to sink) ([]string, error) {
+func decodeV2(body []byte, symbols *symbolTable, s *series, to sink) error {
+	symbols.reset()
 	err := fields(body, func(f field) error {
 		if f.num != 4 {
 			return nil
 		}
-		if len(symbols) >= maxSymbols {
-			return fmt.Errorf("more than %d symbols in one request", maxSymbols)
+		if err := f.want(protowire.BytesType); err != nil {
+			return err
 		}
-		// Copies, because the store keeps metadata strings.
-		symbols = append(symbols, string(f.bytes))
-		return f.want(protowire.BytesType)
+		return symbols.add(f, s.cache)
 	})
 	if err != nil {
-		return symbols, err
+		return err
 	}
 	s.expanded = 0
-	return symbols, fields(body, func(f field) error {
+	return fields(body, func(f field) error {
 		if f.num != 5 {
 			return nil
 		}
@@ -54,7 +53,7 @@ func decodeV2(body []byte, symbols []string, s *series, to sink) ([]string, erro
 
 // decodeSeriesV2 reads one series. bad tells of references outside of the
 // symbols: the message is well-formed, so only this series is refused.
-func decodeSeriesV2(b []byte, symbols []string, s *series) (bad, err error) {
+func decodeSeriesV2(b []byte, symbols *symbolTable, s *series) (bad, err error) {
 	note := func(err error) {
 		if bad == nil {
 			bad = err
@@ -90,19 +89,26 @@ func decodeSeriesV2(b []byte, symbols []string, s *series) (bad, err error) {
 	if err != nil {
 		return nil, err
 	}
-	bad2, err := s.resolve(&s.builder, s.refs, symbols)
+	if s.cache != nil {
+		if s.key, s.keyed = symbols.key(s.refs, s.cache); s.keyed {
+			if s.known, _ = s.cache.get(s.key, &s.place); s.known.ref != 0 {
+				return bad, nil
+			}
+		}
+	}
+	bad2, err := s.resolve(&s.builder, s.refs, symbols.text)
 	if bad2 != nil {
 		note(bad2)
 	}
 	return bad, err
 }
 
-func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) error {
-	var refs []uint32
+func decodeExemplarV2(b []byte, symbols *symbolTable, s *series, note func(error)) error {
+	s.exemplarRefs = s.exemplarRefs[:0]
 	e := exemplar.Exemplar{}
 	err := fields(b, func(f field) (err error) {
 		if f.num == 1 {
-			refs, err = f.refs(refs)
+			s.exemplarRefs, err = f.refs(s.exemplarRefs)
 			return err
 		}
 		return exemplarNumber(f, &e)
@@ -111,7 +117,7 @@ func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) e
 	if err != nil {
 		return err
 	}
-	bad, err := s.resolve(&s.exemplarBuilder, refs, symbols)
+	bad, err := s.resolve(&s.exemplarBuilder, s.exemplarRefs, symbols.text)
 	if bad != nil {
 		note(fmt.Errorf("exemplar: %w", bad))
 		return nil
@@ -120,7 +126,7 @@ func decodeExemplarV2(b []byte, symbols []string, s *series, note func(error)) e
 	return err
 }
 
-func decodeMetadataV2(b []byte, symbols []string, s *series, note func(error)) error {
+func decodeMetadataV2(b []byte, symbols *symbolTable, s *series, note func(error)) error {
 	var help, unit uint64
 	err := fields(b, func(f field) error {
 		switch f.num {
@@ -135,11 +141,11 @@ func decodeMetadataV2(b []byte, symbols []string, s *series, note func(error)) e
 		}
 		return f.want(protowire.VarintType)
 	})
-	if n := uint64(len(symbols)); help >= n || unit >= n {
+	if n := uint64(len(symbols.text)); help >= n || unit >= n {
 		note(fmt.Errorf("metadata refers to symbols %d and %d of %d", help, unit, n))
 		return err
 	}
-	s.meta.Help, s.meta.Unit = symbols[help], symbols[unit]
+	s.meta.Help, s.meta.Unit = symbols.keep(uint32(help)), symbols.keep(uint32(unit))
 	return err
 }
 

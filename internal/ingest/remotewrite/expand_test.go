@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +17,11 @@ import (
 func TestSymbolsCannotMultiply(t *testing.T) {
 	in := newIntake(t, model.ScopeAll())
 	req := &writev2.Request{Symbols: []string{"", "__name__", "m", "long", strings.Repeat("x", 1<<20), "n"}}
-	for range 64 {
+	for i := range uint32(64) {
+		// Different series, because one that is known is not written out again.
+		req.Symbols = append(req.Symbols, strconv.Itoa(int(i)))
 		req.Timeseries = append(req.Timeseries, writev2.TimeSeries{
-			LabelsRefs: []uint32{1, 2, 3, 4}, Samples: []writev2.Sample{{Value: 1, Timestamp: time.Now().UnixMilli()}},
+			LabelsRefs: []uint32{1, 2, 3, 4, 5, 6 + i}, Samples: []writev2.Sample{{Value: 1, Timestamp: time.Now().UnixMilli()}},
 		})
 	}
 	w := in.post(encode(t, req), contentV2)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 )
 
@@ -30,7 +31,14 @@ func (c *collected) series(s *series, bad error) error {
 		return nil
 	}
 	s.builder.Sort()
-	c.labels = append(c.labels, s.builder.Labels())
+	if s.known.ref != 0 {
+		c.labels = append(c.labels, s.known.labels)
+	} else {
+		c.labels = append(c.labels, s.builder.Labels())
+		if s.keyed {
+			s.cache.put(s.key, knownSeries{storage.SeriesRef(1), s.builder.Labels()}, &s.place)
+		}
+	}
 	c.samples = append(c.samples, slices.Clone(s.samples))
 	c.histograms = append(c.histograms, len(s.histograms))
 	c.exemplars = append(c.exemplars, len(s.exemplars))
@@ -39,6 +47,11 @@ func (c *collected) series(s *series, bad error) error {
 
 func (c *collected) metadata(family string, _ metadata.Metadata) {
 	c.families = append(c.families, string(append([]byte(nil), family...)))
+}
+
+func (c *collected) same(o *collected) bool {
+	return slices.EqualFunc(c.labels, o.labels, labels.Equal) && slices.EqualFunc(c.samples, o.samples, sameSamples) &&
+		slices.Equal(c.histograms, o.histograms) && slices.Equal(c.exemplars, o.exemplars) && slices.Equal(c.families, o.families) && c.bad == o.bad
 }
 
 func sameSamples(a []sample, b []sample) bool {
@@ -70,7 +83,13 @@ func FuzzDecodeV1(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var got collected
 		var s series
+		// The second time, the labels come from the cache.
+		s.cache = newSeriesCache(1000)
 		err := decodeV1(body, &s, &got)
+		var again collected
+		if err2 := decodeV1(body, &s, &again); err == nil && (err2 != nil || !got.same(&again)) {
+			t.Fatalf("with the cache %v, %v, before %v", again, err2, got)
+		}
 		var want prompb.WriteRequest
 		if proto.Unmarshal(body, &want) != nil || err != nil {
 			return
@@ -106,7 +125,12 @@ func FuzzDecodeV2(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var got collected
 		var s series
-		_, err := decodeV2(body, nil, &s, &got)
+		s.cache = newSeriesCache(1000)
+		err := decodeV2(body, new(symbolTable), &s, &got)
+		var again collected
+		if err2 := decodeV2(body, new(symbolTable), &s, &again); err == nil && (err2 != nil || !got.same(&again)) {
+			t.Fatalf("with the cache %v, %v, before %v", again, err2, got)
+		}
 		var want writev2.Request
 		if proto.Unmarshal(body, &want) != nil || err != nil {
 			return

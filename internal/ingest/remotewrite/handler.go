@@ -3,8 +3,11 @@
 // It reads the wire format itself instead of through Prometheus' handler:
 // nothing is allocated in proportion to what a hostile body claims, one bad
 // sample does not cost its neighbours in version 1 either, start timestamps
-// reach the store, and it takes about a quarter of the CPU time (0.9 against
-// 3.8 s per million samples of 100 k series on one store and machine).
+// reach the store, and it takes a fraction of the CPU time, mostly because the
+// label bytes of a series lead to its reference in the store without being
+// decoded (see seriesCache). On one machine, per million samples of 100 k
+// series: 0.6 CPU-s in version 1 and 0.8 in version 2 with a sync of each
+// request, against 6.0 and 2.8 without one (go test -bench .).
 package remotewrite
 
 import (
@@ -40,6 +43,8 @@ const (
 	maxSnappyRatio = 64
 	// keepBufferBytes is the largest buffer that is kept for the next request.
 	keepBufferBytes = 4 << 20
+	// keepSymbols is the largest symbol table that is kept for the next request.
+	keepSymbols = 1 << 16
 )
 
 // Options configures New. Appendables and Rejected are required.
@@ -57,6 +62,7 @@ type Options struct {
 
 	MaxCompressedBytes int64
 	MaxDecodedBytes    int64
+	CachedSeries       int // bound on the series cache; 0: DefaultCachedSeries
 	Logger             *slog.Logger
 }
 
@@ -64,12 +70,18 @@ type Options struct {
 type Handler struct {
 	o       Options
 	scratch sync.Pool
+	cache   *seriesCache
 }
+
+// referenceKeeper is an appender that may tell that a reference which its
+// GetRef returned is good for the same labels in later transactions too. Of
+// others, and inside of a scope that decides where labels lead, nothing is kept.
+type referenceKeeper interface{ KeepsReferences() bool }
 
 // scratch is the memory of one request.
 type scratch struct {
 	compressed, decoded []byte
-	symbols             []string
+	symbols             symbolTable
 	series              series
 }
 
@@ -90,7 +102,10 @@ func New(o Options) (*Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{o: o}
+	if o.CachedSeries <= 0 {
+		o.CachedSeries = DefaultCachedSeries
+	}
+	h := &Handler{o: o, cache: newSeriesCache(o.CachedSeries)}
 	h.scratch.New = func() any { return new(scratch) }
 	return h, nil
 }
@@ -133,11 +148,15 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, version remoteap
 	if h.o.Metadata != nil {
 		t.noteMeta = func(family string, m metadata.Metadata) { h.o.Metadata(r, family, m) }
 	}
+	sc.series.cache, sc.series.place = nil, place{}
+	if k, ok := t.app.(referenceKeeper); ok && k.KeepsReferences() {
+		sc.series.cache = h.cache
+	}
 	// An error of the store wins over one of the message: it is retryable.
 	guard := &failing{sink: t}
 	var err error
 	if version == remoteapi.WriteV2MessageType {
-		sc.symbols, err = decodeV2(sc.decoded, sc.symbols[:0], &sc.series, guard)
+		err = decodeV2(sc.decoded, &sc.symbols, &sc.series, guard)
 	} else {
 		err = decodeV1(sc.decoded, &sc.series, guard)
 	}
@@ -278,9 +297,9 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 }
 
 func (h *Handler) recycle(sc *scratch) {
-	if cap(sc.compressed) > keepBufferBytes || cap(sc.decoded) > keepBufferBytes {
+	if cap(sc.compressed) > keepBufferBytes || cap(sc.decoded) > keepBufferBytes || cap(sc.symbols.text) > keepSymbols {
 		return
 	}
-	clear(sc.symbols)
+	sc.symbols.reset()
 	h.scratch.Put(sc)
 }

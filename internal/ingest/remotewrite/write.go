@@ -52,20 +52,10 @@ func (t *transaction) series(s *series, bad error) error {
 		t.result.Reject(store.RejectMalformed, max(1, s.rows()), bad.Error())
 		return nil
 	}
-	s.builder.Sort()
-	s.builder.Overwrite(&t.lset)
-	var ref storage.SeriesRef
-	var ls labels.Labels
-	if g, ok := t.app.(storage.GetRef); ok {
-		ref, ls = g.GetRef(t.lset, t.lset.Hash())
-	}
-	if ref == 0 {
-		// Only new series are checked: an existing one has passed before.
-		ls = s.builder.Labels()
-		if err := validate(ls); err != nil {
-			t.result.Reject(store.RejectMalformed, max(1, s.rows()), err.Error())
-			return nil
-		}
+	ref, ls, err := t.identify(s)
+	if err != nil {
+		t.result.Reject(store.RejectMalformed, max(1, s.rows()), err.Error())
+		return nil
 	}
 	if s.rows() == 0 {
 		for _, e := range s.exemplars {
@@ -92,7 +82,31 @@ func (t *transaction) series(s *series, bad error) error {
 			return err
 		}
 	}
+	if s.known.ref != 0 && ref != s.known.ref {
+		s.cache.drop(s.key) // the store has removed the series and made it anew
+	}
 	return nil
+}
+
+// identify finds the reference of a series, 0 for a new one, and its labels in
+// memory of their own. Its error concerns this series.
+func (t *transaction) identify(s *series) (storage.SeriesRef, labels.Labels, error) {
+	if s.known.ref != 0 {
+		return s.known.ref, s.known.labels, nil
+	}
+	s.builder.Sort()
+	s.builder.Overwrite(&t.lset)
+	if g, ok := t.app.(storage.GetRef); ok {
+		if ref, ls := g.GetRef(t.lset, t.lset.Hash()); ref != 0 {
+			if s.keyed {
+				s.cache.put(s.key, knownSeries{ref, ls}, &s.place)
+			}
+			return ref, ls, nil
+		}
+	}
+	// Only new series are checked: an existing one has passed before.
+	ls := s.builder.Labels()
+	return 0, ls, validate(ls)
 }
 
 func (t *transaction) append(ref storage.SeriesRef, ls labels.Labels, at, st int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts *storage.AOptions, written *int) (storage.SeriesRef, error) {

@@ -57,3 +57,8 @@ func (a *appenderV2) GetRef(lset labels.Labels, hash uint64) (storage.SeriesRef,
 	}
 	return g.GetRef(lset, hash)
 }
+
+// KeepsReferences tells whether a reference from GetRef is good for the same
+// labels in later transactions of this scope. The TSDB never uses a reference
+// twice, and of one that it no longer knows it takes the labels instead.
+func (a *appenderV2) KeepsReferences() bool { return a.scope.All() }

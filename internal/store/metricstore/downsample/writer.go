@@ -1,0 +1,230 @@
+package downsample
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/tsdb/index"
+)
+
+// TempSuffix ends the name of a directory that is not a block yet. What a
+// crash leaves of it is removed by the next start.
+const TempSuffix = ".tmp-for-creation"
+
+// Writer writes one block. Chunks go to a spool on disk as series come, and in
+// the end to the block in the order of the index, which sorts the aggregates of
+// a series far apart. What stays in memory until then are labels and where the
+// chunks are, a few hundred bytes for each series.
+type Writer struct {
+	parent, dir string
+	meta        tsdb.BlockMeta
+	spool       *chunks.Writer
+	entries     []entry
+	symbols     map[string]struct{}
+	scratch     []chunks.Sample
+	builder     *labels.Builder
+}
+
+type entry struct {
+	labels labels.Labels
+	chunks []chunks.Meta
+}
+
+// NewWriter starts a block for samples in [mint, maxt) below parent.
+func NewWriter(parent string, mint, maxt int64) (*Writer, error) {
+	id, err := ulid.New(ulid.Timestamp(time.Now()), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{
+		parent: parent, dir: filepath.Join(parent, id.String()+TempSuffix),
+		symbols: map[string]struct{}{Label: {}}, builder: labels.NewBuilder(labels.EmptyLabels()),
+	}
+	for _, a := range Aggregates() {
+		w.symbols[a] = struct{}{}
+	}
+	w.meta = tsdb.BlockMeta{ULID: id, MinTime: mint, MaxTime: maxt, Version: 1}
+	w.meta.Compaction.Level = 1
+	w.meta.Compaction.Sources = []ulid.ULID{id}
+	if err := os.MkdirAll(w.dir, 0o750); err != nil {
+		return nil, err
+	}
+	if w.spool, err = chunks.NewWriter(w.spoolDir()); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(w.dir))
+	}
+	return w, nil
+}
+
+// Add writes the aggregates of one series. It keeps ls and nothing else.
+func (w *Writer) Add(ls labels.Labels, ws []Window) error {
+	if len(ws) == 0 {
+		return nil
+	}
+	ls.Range(func(l labels.Label) {
+		w.symbols[l.Name], w.symbols[l.Value] = struct{}{}, struct{}{}
+	})
+	omit := omitted(ws)
+	for _, a := range Aggregates() {
+		if omit[a] {
+			continue
+		}
+		w.scratch = samples(w.scratch[:0], ws, a)
+		if err := w.add(ls, a, w.scratch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Writer) add(ls labels.Labels, aggregate string, samples []chunks.Sample) error {
+	if len(samples) == 0 {
+		return nil
+	}
+	w.builder.Reset(ls)
+	e := entry{labels: w.builder.Set(Label, aggregate).Labels()}
+	it := storage.NewSeriesToChunkEncoder(storage.NewListSeries(e.labels, samples)).Iterator(nil)
+	for it.Next() {
+		e.chunks = append(e.chunks, it.At())
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("encode %s: %w", e.labels, err)
+	}
+	if err := w.spool.WriteChunks(e.chunks...); err != nil {
+		return err
+	}
+	for i := range e.chunks {
+		c := &e.chunks[i]
+		n := uint64(c.Chunk.NumSamples())
+		w.meta.Stats.NumSamples += n
+		if c.Chunk.Encoding() == chunkenc.EncFloatHistogram {
+			w.meta.Stats.NumHistogramSamples += n
+		} else {
+			w.meta.Stats.NumFloatSamples += n
+		}
+		c.Chunk = nil // it is on disk; only where it is remains
+	}
+	w.meta.Stats.NumChunks += uint64(len(e.chunks))
+	w.meta.Stats.NumSeries++
+	w.entries = append(w.entries, e)
+	return nil
+}
+
+// Finish makes the block appear under its name, durably. ok is false when it
+// would be empty, and then there is none.
+func (w *Writer) Finish(ctx context.Context) (id ulid.ULID, ok bool, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(w.dir))
+		}
+	}()
+	if err := w.spool.Close(); err != nil {
+		return id, false, err
+	}
+	if len(w.entries) == 0 {
+		return id, false, os.RemoveAll(w.dir)
+	}
+	if err := w.writeSorted(ctx); err != nil {
+		return id, false, fmt.Errorf("write chunks and index: %w", err)
+	}
+	if err := os.RemoveAll(w.spoolDir()); err != nil {
+		return id, false, err
+	}
+	meta, err := json.MarshalIndent(w.meta, "", "\t")
+	if err != nil {
+		return id, false, err
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "meta.json"), meta, 0o640); err != nil {
+		return id, false, err
+	}
+	final := filepath.Join(w.parent, w.meta.ULID.String())
+	if err := SyncTree(w.dir); err != nil {
+		return id, false, err
+	}
+	if err := os.Rename(w.dir, final); err != nil {
+		return id, false, err
+	}
+	return w.meta.ULID, true, syncPath(w.parent)
+}
+
+// Abort removes what was written.
+func (w *Writer) Abort() error { return errors.Join(w.spool.Close(), os.RemoveAll(w.dir)) }
+
+func (w *Writer) spoolDir() string { return filepath.Join(w.dir, "spool") }
+
+func (w *Writer) writeSorted(ctx context.Context) (err error) {
+	spool, err := chunks.NewDirReader(w.spoolDir(), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	cw, err := chunks.NewWriter(filepath.Join(w.dir, "chunks"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cw.Close()) }()
+	iw, err := index.NewWriter(ctx, filepath.Join(w.dir, "index"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, iw.Close()) }()
+
+	symbols := make([]string, 0, len(w.symbols))
+	for s := range w.symbols {
+		symbols = append(symbols, s)
+	}
+	slices.Sort(symbols)
+	for _, s := range symbols {
+		if err := iw.AddSymbol(s); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(w.entries, func(a, b entry) int { return labels.Compare(a.labels, b.labels) })
+	for i, e := range w.entries {
+		for j := range e.chunks {
+			if e.chunks[j].Chunk, _, err = spool.ChunkOrIterable(e.chunks[j]); err != nil {
+				return err
+			}
+		}
+		if err := cw.WriteChunks(e.chunks...); err != nil {
+			return err
+		}
+		if err := iw.AddSeries(storage.SeriesRef(i), e.labels, e.chunks...); err != nil {
+			return err
+		}
+		for j := range e.chunks {
+			e.chunks[j].Chunk = nil // it points into the spool
+		}
+	}
+	return nil
+}
+
+// SyncTree makes a directory and everything in it durable.
+func SyncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncPath(path)
+	})
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
