@@ -31,7 +31,12 @@ type ScanRequest struct {
 	// Limit, if set, is how many of the first rows in Order are of use: of one
 	// batch's rows those beyond the first Limit may be left out, and then do not
 	// count as matched. It needs an Order.
-	Limit  int
+	Limit int
+	// Worker, if set, is called once for each worker of the scan and returns what
+	// it calls instead of the scan's callback: for one batch at a time, but
+	// beside other workers. Whoever aggregates keeps a state for each and joins
+	// them when Scan has returned. A store without workers ignores it.
+	Worker func() func(*Batch) error
 	Budget Budget
 }
 

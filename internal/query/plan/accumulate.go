@@ -43,6 +43,10 @@ func (c *counter) reserve(groups int) {
 
 func (c *counter) add(f *Frame, ids []uint32) error {
 	ts, bytes := f.Cols[c.a.Time].Ints, c.a.Op == Bytes
+	if !bytes && f.Sel == nil {
+		c.count(ts, ids)
+		return nil
+	}
 	for i, id := range ids {
 		r := f.Row(i)
 		first, last := c.win.at(ts[r])
@@ -59,6 +63,28 @@ func (c *counter) add(f *Frame, ids []uint32) error {
 		}
 	}
 	return nil
+}
+
+// count counts all rows of a frame. Neighbours are mostly of one group and of
+// the same windows.
+func (c *counter) count(ts []int64, ids []uint32) {
+	for i := 0; i < len(ids); {
+		id := ids[i]
+		first, last := c.win.at(ts[i])
+		if first > last {
+			i++ // Between windows, of which the bounds say nothing.
+			continue
+		}
+		lo, hi := c.win.lo, c.win.hi
+		j := i + 1
+		for j < len(ids) && ids[j] == id && ts[j] >= lo && ts[j] <= hi {
+			j++
+		}
+		rows := c.rows[id]
+		rows[first] += int64(j - i)
+		rows[last+1] -= int64(j - i)
+		i = j
+	}
 }
 
 func (c *counter) values(group int) []float64 {

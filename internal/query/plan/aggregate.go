@@ -77,23 +77,34 @@ type Result struct {
 // RunAggregate executes scan, stages and aggregation. Statistics come with
 // every error too.
 func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, stages []Stage, a Aggregate) (Result, error) {
-	g := newGrouper(a.Keys, a.SeriesLimit)
-	acc := newAccumulator(a)
+	first := newPartial(a)
+	parts := []*partial{first}
+	var worker func() func(*store.Batch) error
+	if _, ok := first.acc.(merger); ok && len(stages) == 0 {
+		// Every worker of the scan counts for itself.
+		worker = func() func(*store.Batch) error {
+			p := first
+			if p.used {
+				p = newPartial(a)
+				parts = append(parts, p)
+			}
+			p.used = true
+			return func(b *store.Batch) error { return p.add(&Frame{N: b.N, Cols: b.Cols}) }
+		}
+	}
 	var res Result
 	var err error
-	res.Stats, res.Partial, err = run(ctx, src, scope, s, nil, stages, func(f *Frame) error {
-		ids, err := g.assign(f)
-		if err != nil {
-			return err
-		}
-		acc.reserve(len(g.groups))
-		return acc.add(f, ids)
-	})
+	res.Stats, res.Partial, err = runWorkers(ctx, src, scope, s, nil, stages, first.add, worker)
 	if err != nil {
 		return res, err
 	}
-	for i, key := range g.groups {
-		res.Groups = append(res.Groups, Group{Key: key, Values: acc.values(i)})
+	for _, p := range parts[1:] {
+		if err := first.join(p); err != nil {
+			return res, err
+		}
+	}
+	for i, key := range first.groups.groups {
+		res.Groups = append(res.Groups, Group{Key: key, Values: first.acc.values(i)})
 	}
 	return res, nil
 }

@@ -83,13 +83,19 @@ func (fn StageFunc) Apply(f *Frame) error { return fn(f) }
 // run scans and hands over each frame after its stages. A used-up budget is not
 // an error but a partial answer: partial tells of it.
 func run(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error) (stats store.ScanStats, partial bool, err error) {
+	return runWorkers(ctx, src, scope, s, skip, stages, fn, nil)
+}
+
+// runWorkers is run where worker, unless nil, makes the callback of each of the
+// scan's workers. Then there are no stages, and fn is for stores without workers.
+func runWorkers(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error, worker func() func(*store.Batch) error) (stats store.ScanStats, partial bool, err error) {
 	if s.From >= s.To {
 		return stats, false, ctx.Err()
 	}
 	var f Frame
 	var inner error
 	stats, err = src.Scan(ctx, scope, store.ScanRequest{
-		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget,
+		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget, Worker: worker,
 	}, func(b *store.Batch) error {
 		f.N, f.Sel = b.N, nil
 		f.Cols = append(f.Cols[:0], b.Cols...)

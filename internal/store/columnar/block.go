@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 
 	"hinomi/internal/store"
 )
@@ -17,6 +18,9 @@ type block struct {
 	minTs, maxTs int64
 	data         []byte
 	cols         []blockColumn
+
+	setOnce sync.Once
+	set     columnSet // see columnSet
 }
 
 // blockColumn says where a column lies in a block.

@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -16,12 +17,10 @@ import (
 // names stay hidden. Resource attributes and
 // stream labels come from the distinct resources and streams.
 func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) ([]store.ColumnInfo, error) {
-	set := map[store.ColumnRef]store.Kind{}
-	add := func(ref store.ColumnRef, kind store.Kind) {
-		if have, ok := set[ref]; ok && have != kind {
-			kind = store.KindMixed
-		}
-		set[ref] = kind
+	set := columnSet{}
+	add := set.add
+	if scope.All() {
+		return t.allColumns(from, to)
 	}
 	visible, doubtful := t.attrColumns(scope, from, to)
 	cols := []store.ColumnRef{store.Col(store.ColResource), store.Col(store.ColScopeInf)}
@@ -79,6 +78,21 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 	if err != nil {
 		return nil, err
 	}
+	return set.list(), nil
+}
+
+// columnSet is a set of columns with their kinds.
+type columnSet map[store.ColumnRef]store.Kind
+
+func (set columnSet) add(ref store.ColumnRef, kind store.Kind) {
+	if have, ok := set[ref]; ok && have != kind {
+		kind = store.KindMixed
+	}
+	set[ref] = kind
+}
+
+// list is the set in the order of scopes and names.
+func (set columnSet) list() []store.ColumnInfo {
 	out := make([]store.ColumnInfo, 0, len(set))
 	for ref, kind := range set {
 		out = append(out, store.ColumnInfo{Ref: ref, Kind: kind})
@@ -89,7 +103,149 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 		}
 		return strings.Compare(a.Ref.Name, b.Ref.Name)
 	})
-	return out, nil
+	return out
+}
+
+// object adds the members of a JSON object.
+func (set columnSet) object(scope store.ColumnScope, object string) {
+	_ = attrs.Each(object, func(k string, v store.Value) bool {
+		set.add(store.ColumnRef{Scope: scope, Name: strings.Clone(k)}, v.Kind)
+		return true
+	})
+}
+
+// text adds what one value of the resource, scope or stream column names.
+func (set columnSet) text(column, text string) {
+	switch column {
+	case store.ColResource:
+		set.object(store.Resource, text)
+	case store.ColScopeInf:
+		if v, ok := attrs.Get(text, "attributes"); ok {
+			set.object(store.Instrumentation, v.Str)
+		}
+	case store.ColStream:
+		attrs.EachLabel(text, func(n, _ string) bool {
+			set.add(store.ColumnRef{Scope: store.Stream, Name: strings.Clone(n)}, store.KindString)
+			return true
+		})
+	}
+}
+
+func (set columnSet) attr(column string) {
+	if key, kind, ok := parseAttrColumn(column); ok {
+		set.add(store.ColumnRef{Scope: store.Attr, Name: strings.Clone(key)}, kind)
+	}
+}
+
+// namingColumns are those whose values name columns.
+var namingColumns = []string{store.ColResource, store.ColScopeInf, store.ColStream}
+
+// allColumns is Columns where every row is visible. What a segment or block
+// holds does not change, so it is found once; no row is read.
+func (t *Table) allColumns(from, to int64) ([]store.ColumnInfo, error) {
+	snap, err := t.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.release()
+	all := columnSet{}
+	for _, b := range snap.blocks {
+		if b.maxTs >= from && b.minTs < to {
+			for ref, kind := range b.columnSet() {
+				all.add(ref, kind)
+			}
+		}
+	}
+	for _, s := range snap.segments {
+		if s.MaxTs < from || s.MinTs >= to || s.open() != nil {
+			continue // One that cannot be opened is counted by scans.
+		}
+		set, err := s.columnSet()
+		if err != nil && !errors.Is(err, errCorrupt) {
+			return nil, err
+		}
+		for ref, kind := range set {
+			all.add(ref, kind)
+		}
+	}
+	return all.list(), nil
+}
+
+func (b *block) columnSet() columnSet {
+	b.setOnce.Do(func() {
+		b.set = columnSet{}
+		for _, c := range b.cols {
+			if isAttr(c.name) {
+				b.set.attr(c.name)
+			}
+		}
+		if rest, err := b.column(restColumn); err == nil && rest != nil {
+			distinct(rest, b.n, func(object string) { b.set.object(store.Attr, object) })
+		}
+		for _, name := range namingColumns {
+			if b.schema.Index(name) < 0 {
+				continue
+			}
+			if v, err := b.column(name); err == nil {
+				distinct(v, b.n, func(text string) { b.set.text(name, text) })
+			}
+		}
+	})
+	return b.set
+}
+
+// columnSet reads the dictionaries of the naming columns. With a damaged row
+// group it says so and names the columns of the others.
+func (s *segment) columnSet() (columnSet, error) {
+	s.setMu.Lock()
+	defer s.setMu.Unlock()
+	if s.set != nil {
+		return s.set, nil
+	}
+	set := columnSet{}
+	for _, name := range s.Attrs {
+		set.attr(name)
+	}
+	for _, key := range s.Rest {
+		set.add(store.ColumnRef{Scope: store.Attr, Name: key}, store.KindMixed)
+	}
+	seen := map[string]bool{}
+	for g := range s.groups {
+		for _, name := range namingColumns {
+			col := s.file.Column(name)
+			if col < 0 {
+				continue
+			}
+			dict, err := s.distinctTexts(g, col)
+			if err != nil {
+				if errors.Is(err, errCorrupt) {
+					s.damage(s, g, err)
+				}
+				return set, err
+			}
+			for _, text := range dict {
+				if key := name + text; !seen[key] {
+					seen[key] = true
+					set.text(name, text)
+				}
+			}
+		}
+	}
+	s.set = set
+	return set, nil
+}
+
+// distinctTexts returns the texts of a column, which may be repeated where it
+// has no dictionary.
+func (s *segment) distinctTexts(group, col int) ([]string, error) {
+	if s.file.Groups[group].Chunks[col].Dict != nil {
+		return s.dictionary(group, col)
+	}
+	v, err := s.file.Read(group, col, 0, s.groups[group].rows, nil)
+	if err != nil {
+		return nil, err
+	}
+	return v.Strs, nil
 }
 
 // distinct calls fn once for each string of v that a row has.

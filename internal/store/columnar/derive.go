@@ -14,11 +14,16 @@ func derive(d Derivation, n int, load loader) (*store.Vec, error) {
 	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, n)}
 	dict := newDict()
 	seen := map[int64]uint32{}
+	var last int64
+	var code uint32
 	for i, x := range from.Ints {
-		code, ok := seen[x]
-		if !ok {
-			code = dict.code(d.Map(store.Int(x)))
-			seen[x] = code
+		if i == 0 || x != last {
+			var ok bool
+			if code, ok = seen[x]; !ok {
+				code = dict.code(d.Map(store.Int(x)))
+				seen[x] = code
+			}
+			last = x
 		}
 		out.Codes[i] = code
 	}
@@ -28,60 +33,76 @@ func derive(d Derivation, n int, load loader) (*store.Vec, error) {
 
 // mapText maps the values of a string column, once per distinct value where
 // there is a dictionary. The longest of both representations tells the length.
-func mapText(column string, load loader, fn func(string) store.Value) (*store.Vec, error) {
+func (u *unit) mapText(ref store.ColumnRef, column string, load loader, fn func(string) store.Value) (*store.Vec, error) {
 	v, err := load(column)
 	if err != nil || v == nil {
 		return &store.Vec{}, err
 	}
-	return mapVec(v, max(len(v.Codes), len(v.Strs)), fn), nil
+	if v.Codes != nil {
+		return u.memo.mapping(ref, v.Dict, fn).vec(v.Codes), nil
+	}
+	return mapVec(v, len(v.Strs), fn), nil
 }
 
+// mapVec maps plain texts, or a dictionary that is met once.
 func mapVec(v *store.Vec, n int, fn func(string) store.Value) *store.Vec {
-	values := make([]store.Value, 0, len(v.Dict))
-	codes := v.Codes
-	if codes == nil {
-		// Plain text: number the distinct values first.
-		d := newDict()
-		codes = make([]uint32, n)
-		for i, s := range v.Strs {
-			codes[i] = d.code(s)
+	if v.Codes != nil {
+		return newMapping(v.Dict, fn).vec(v.Codes)
+	}
+	d := newDict()
+	codes := make([]uint32, n)
+	for i, s := range v.Strs {
+		codes[i] = d.code(s)
+	}
+	return newMapping(d.list, fn).vec(codes)
+}
+
+// mapping is what became of the entries of a dictionary.
+type mapping struct {
+	from   []string
+	values []store.Value // by code
+	recode []uint32      // by code, when all values are texts or null
+	dict   []string
+	nulls  bool
+}
+
+func newMapping(dict []string, fn func(string) store.Value) *mapping {
+	m := &mapping{from: dict, values: make([]store.Value, len(dict)), recode: make([]uint32, len(dict))}
+	d := newDict()
+	for i, s := range dict {
+		x := fn(s)
+		m.values[i] = x
+		m.nulls = m.nulls || x.Kind == store.KindNull
+		if x.Kind != store.KindString && x.Kind != store.KindNull {
+			m.recode = nil
 		}
-		for _, s := range d.list {
-			values = append(values, fn(s))
-		}
-	} else {
-		for _, s := range v.Dict {
-			values = append(values, fn(s))
+		if m.recode != nil {
+			m.recode[i] = d.code(x.Str)
 		}
 	}
-	text, nulls := true, false
-	for _, x := range values {
-		text = text && (x.Kind == store.KindString || x.Kind == store.KindNull)
-		nulls = nulls || x.Kind == store.KindNull
-	}
-	if !text {
-		out := &store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, n)}
+	m.dict = d.list
+	return m
+}
+
+// vec is the column of rows with the given codes.
+func (m *mapping) vec(codes []uint32) *store.Vec {
+	if m.recode == nil {
+		out := &store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, len(codes))}
 		for i, c := range codes {
-			out.Mixed[i] = values[c]
+			out.Mixed[i] = m.values[c]
 		}
 		return out
 	}
-	d := newDict()
-	recode := make([]uint32, len(values))
-	for i, x := range values {
-		recode[i] = d.code(x.Str)
-	}
-	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, n)}
+	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, len(codes)), Dict: m.dict}
 	for i, c := range codes {
-		out.Codes[i] = recode[c]
+		out.Codes[i] = m.recode[c]
 	}
-	if nulls {
-		out.Valid = make([]bool, n)
+	if m.nulls {
+		out.Valid = make([]bool, len(codes))
 		for i, c := range codes {
-			out.Valid[i] = values[c].Kind != store.KindNull
+			out.Valid[i] = m.values[c].Kind != store.KindNull
 		}
 	}
-	out.Dict = d.list
 	return out
 }
 

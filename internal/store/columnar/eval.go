@@ -404,8 +404,35 @@ func (u *unit) codes(n *node, v *store.Vec, rows []uint32, sparse bool, text fun
 // memo remembers, for the windows of one row group, which dictionary entries
 // satisfy which leaves. It may be used by several workers.
 type memo struct {
-	mu    sync.Mutex
-	known []memoLeaf
+	mu     sync.Mutex
+	known  []memoLeaf
+	mapped map[store.ColumnRef]*mapping
+}
+
+// forget drops everything.
+func (m *memo) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.known)
+	m.mapped = nil
+}
+
+// mapping returns what fn makes of a dictionary's entries for a column, once for
+// all windows. A nil memo remembers nothing.
+func (m *memo) mapping(ref store.ColumnRef, dict []string, fn func(string) store.Value) *mapping {
+	if m == nil {
+		return newMapping(dict, fn)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if have := m.mapped[ref]; have != nil && len(have.from) == len(dict) && unsafe.SliceData(have.from) == unsafe.SliceData(dict) {
+		return have
+	}
+	if m.mapped == nil {
+		m.mapped = map[store.ColumnRef]*mapping{}
+	}
+	m.mapped[ref] = newMapping(dict, fn)
+	return m.mapped[ref]
 }
 
 type memoLeaf struct {

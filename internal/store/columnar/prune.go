@@ -6,28 +6,106 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/attrs"
 	"hinomi/internal/store/columnar/parquetio"
 )
 
-// pruner finds the granules of one row group in which p can be satisfied, with
-// the page directory, the text index and dictionaries, but without any row.
+// pruner finds the granules of one row group in which a predicate can be
+// satisfied, with the page directory, the indexes and dictionaries, but without
+// any row. find wants it reduced.
 type pruner struct {
 	seg   *segment
 	group int
 	all   uint64
 }
 
-func (s *segment) prune(group int, p store.Pred) (uint64, error) {
-	rows := s.groups[group].rows
-	pr := &pruner{s, group, allGranules((rows + granuleRows - 1) / granuleRows)}
-	return pr.find(p)
+func newPruner(s *segment, group int) *pruner {
+	return &pruner{s, group, allGranules((s.groups[group].rows + granuleRows - 1) / granuleRows)}
+}
+
+// reduce leaves out of p what dictionaries show to be true, or false, of every
+// row: where rows are sorted by service, the service is.
+func (pr *pruner) reduce(p store.Pred) (store.Pred, error) {
+	never := store.Or{}
+	switch p := p.(type) {
+	case nil, store.True:
+		return store.True{}, nil
+	case store.And:
+		var out store.And
+		for _, child := range cheapFirst(p) {
+			r, err := pr.reduce(child)
+			if err != nil {
+				return nil, err
+			}
+			switch r := r.(type) {
+			case store.True:
+				continue
+			case store.Or:
+				if len(r) == 0 {
+					return never, nil
+				}
+			}
+			out = append(out, r)
+		}
+		if len(out) == 0 {
+			return store.True{}, nil
+		}
+		return out, nil
+	case store.Or:
+		var out store.Or
+		for _, child := range p {
+			r, err := pr.reduce(child)
+			if err != nil {
+				return nil, err
+			}
+			switch r := r.(type) {
+			case store.True:
+				return r, nil
+			case store.Or:
+				if len(r) == 0 {
+					continue
+				}
+			}
+			out = append(out, r)
+		}
+		if len(out) == 1 {
+			return out[0], nil
+		}
+		return out, nil
+	case store.Not:
+		r, err := pr.reduce(p.P)
+		if err != nil {
+			return nil, err
+		}
+		switch r := r.(type) {
+		case store.True:
+			return never, nil
+		case store.Or:
+			if len(r) == 0 {
+				return store.True{}, nil
+			}
+		}
+		return store.Not{P: r}, nil
+	}
+	some, every, err := pr.entries(p)
+	switch {
+	case err != nil:
+		return nil, err
+	case !some:
+		return never, nil
+	case every:
+		return store.True{}, nil
+	}
+	return p, nil
 }
 
 func (pr *pruner) find(p store.Pred) (uint64, error) {
 	switch p := p.(type) {
+	case nil, store.True:
+		return pr.all, nil
 	case store.And:
 		found := pr.all
-		for _, child := range p {
+		for _, child := range cheapFirst(p) {
 			got, err := pr.find(child)
 			if err != nil {
 				return 0, err
@@ -49,8 +127,8 @@ func (pr *pruner) find(p store.Pred) (uint64, error) {
 			}
 		}
 		return found, nil
-	case store.Not:
-		return pr.not(p.P)
+	}
+	switch p := p.(type) {
 	case store.Cmp:
 		return pr.compare(p)
 	case store.In:
@@ -69,16 +147,84 @@ func (pr *pruner) find(p store.Pred) (uint64, error) {
 	return pr.all, nil
 }
 
-// not narrows only where every row has one value.
-func (pr *pruner) not(p store.Pred) (uint64, error) {
-	eq, ok := p.(store.TextEq)
-	if !ok || eq.Col.Scope != store.Intrinsic {
-		return pr.all, nil
+// maxTestedEntries bounds the dictionary entries that are tested for pruning:
+// more of them hardly all fail.
+const maxTestedEntries = 2048
+
+// entries tells whether some, and whether every, value of the leaf's column in
+// the row group satisfies it, as far as a small dictionary tells.
+func (pr *pruner) entries(p store.Pred) (some, every bool, err error) {
+	ref, t := leafTest(p)
+	physical, value := ref.Name, func(s string) store.Value { return store.Str(s) }
+	switch ref.Scope {
+	case store.Attr:
+		if pr.seg.groups[pr.group].restFull {
+			return true, false, nil
+		}
+		for kind := range kindSuffix {
+			if kind != store.KindString && pr.present(ref.Name, kind) {
+				return true, false, nil
+			}
+		}
+		if physical = attrColumn(ref.Name, store.KindString); physical == "" {
+			return true, false, nil
+		}
+		if pr.seg.file.Column(physical) < 0 {
+			return t.null, t.null, nil
+		}
+	case store.Resource:
+		physical, value = store.ColResource, func(s string) store.Value {
+			v, _ := attrs.Get(s, ref.Name)
+			return v
+		}
+	case store.Stream:
+		physical, value = store.ColStream, func(s string) store.Value {
+			if l, ok := attrs.StreamLabel(s, ref.Name); ok {
+				return store.Str(l)
+			}
+			return store.Value{}
+		}
+	case store.Instrumentation:
+		physical, value = store.ColScopeInf, func(s string) store.Value { return scopeValue(s, ref.Name) }
+	case store.Intrinsic:
+		if d, ok := pr.seg.schema.Derived[ref.Name]; ok || ref.Name == store.ColAttrs {
+			return pr.derived(d, &t)
+		}
 	}
-	if c := pr.chunk(eq.Col.Name); c != nil && c.Dict != nil && c.Bounded && c.Nulls == 0 && c.MinStr == c.MaxStr && c.MinStr == eq.Text {
-		return 0, nil
+	col := pr.seg.file.Column(physical)
+	if col < 0 || pr.seg.file.Columns[col].Kind != store.KindString {
+		return true, false, nil
 	}
-	return pr.all, nil
+	c := &pr.seg.file.Groups[pr.group].Chunks[col]
+	if c.Dict == nil || len(c.Frames) > 1 || c.DictLen > maxTestedEntries {
+		return true, false, nil
+	}
+	dict, err := pr.seg.dictionary(pr.group, col)
+	if err != nil {
+		return false, false, err
+	}
+	every = c.Nulls == 0 || t.null
+	some = c.Nulls > 0 && t.null
+	for _, s := range dict {
+		// Entries need not be in use; one that is not can only prune less.
+		if t.value(value(s)) {
+			some = true
+		} else {
+			every = false
+		}
+	}
+	return some, every, nil
+}
+
+// derived is entries for a column that is derived from an integer, where all rows
+// have the same.
+func (pr *pruner) derived(d Derivation, t *test) (some, every bool, err error) {
+	c := pr.chunk(d.From)
+	if c == nil || !c.Bounded || c.Nulls > 0 || c.MinInt != c.MaxInt || c.Dict != nil {
+		return true, false, nil
+	}
+	ok := t.value(store.Str(d.Map(store.Int(c.MinInt))))
+	return ok, ok, nil
 }
 
 func (pr *pruner) chunk(name string) *parquetio.Chunk {

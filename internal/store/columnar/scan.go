@@ -32,6 +32,7 @@ type groupScan struct {
 
 	once     sync.Once
 	granules uint64 // in which rows may match
+	filter   *node  // what is left of the scan's filter
 	err      error
 
 	mu    sync.Mutex
@@ -66,7 +67,7 @@ func (g *groupScan) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dicts = nil
-	clear(g.memo.known)
+	g.memo.forget()
 }
 
 // Scan implements store.Scanner. Units are read by one worker per core; fn is
@@ -74,7 +75,7 @@ func (g *groupScan) forget() {
 func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanRequest, fn func(*store.Batch) error) (store.ScanStats, error) {
 	start := t.opts.Now()
 	s := &scan{table: t, req: req, fn: fn, where: scoped(scope, req.Where)}
-	s.filter = compile(s.where, &s.leaves)
+	s.filter = compile(s.where, new(int))
 	if scope.Empty() || req.From >= req.To {
 		return store.ScanStats{}, nil
 	}
@@ -111,12 +112,10 @@ func scoped(scope model.Scope, where store.Pred) store.Pred {
 }
 
 type scan struct {
-	table *Table
-	req   store.ScanRequest
-	where store.Pred
-	// filter is where, compiled, with so many leaves.
-	filter *node
-	leaves int
+	table  *Table
+	req    store.ScanRequest
+	where  store.Pred
+	filter *node // where, for blocks of the memtable
 	fn     func(*store.Batch) error
 
 	mu    sync.Mutex // guards stats and calls of fn
@@ -148,7 +147,6 @@ func (s *scan) candidates(snap *snapshot) []candidate {
 				continue
 			}
 			gs := &groupScan{seg: seg, group: g}
-			gs.memo.known = make([]memoLeaf, s.leaves)
 			c := candidate{minTs: info.minTs, maxTs: info.maxTs, group: gs, hi: info.rows}
 			if s.req.Order == store.AnyOrder {
 				out = append(out, c)
@@ -188,14 +186,17 @@ func (s *scan) run(ctx context.Context, list []candidate) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
+		w := &worker{}
+		if s.req.Worker != nil {
+			w.fn = s.req.Worker()
+		}
 		wg.Go(func() {
-			var rows []uint32
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) {
 					return
 				}
-				if err := s.take(ctx, &list[i], &rows); err != nil {
+				if err := s.take(ctx, &list[i], w); err != nil {
 					stop(err)
 					return
 				}
@@ -219,18 +220,24 @@ func (s *scan) skip(c *candidate) bool {
 	return s.req.Skip(c.minTs, c.maxTs)
 }
 
-// take reads a candidate, window by window. rows is the worker's memory.
-func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
+// worker is one of the goroutines of a scan.
+type worker struct {
+	rows []uint32                 // reused
+	fn   func(*store.Batch) error // nil: the scan's
+}
+
+// take reads a candidate, window by window.
+func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 	if s.skip(c) {
 		s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
 		return nil
 	}
 	if c.block != nil {
 		b := c.block
-		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, allRows(rows, b.n), nil)
+		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, w.allRows(b.n), nil, w)
 	}
 	g := c.group
-	g.once.Do(func() { g.granules, g.err = s.granules(g) })
+	g.once.Do(func() { s.prepare(g) })
 	if g.err != nil {
 		return s.failed(g, g.err)
 	}
@@ -248,11 +255,11 @@ func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
 			source.whole = g.dictionary
 		}
 		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo}
-		wanted := allRows(rows, u.n)
+		wanted := w.allRows(u.n)
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
 		}
-		if err := s.unit(ctx, u, wanted, g); err != nil {
+		if err := s.unit(ctx, u, wanted, g, w); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -265,12 +272,12 @@ func (s *scan) take(ctx context.Context, c *candidate, rows *[]uint32) error {
 	return nil
 }
 
-// allRows fills buf with the first n rows.
-func allRows(buf *[]uint32, n int) []uint32 {
-	if cap(*buf) < n {
-		*buf = make([]uint32, max(n, parquetio.WindowRows))
+// allRows are the first n rows.
+func (w *worker) allRows(n int) []uint32 {
+	if cap(w.rows) < n {
+		w.rows = make([]uint32, max(n, parquetio.WindowRows))
 	}
-	rows := (*buf)[:n]
+	rows := w.rows[:n]
 	for i := range rows {
 		rows[i] = uint32(i)
 	}
@@ -288,24 +295,37 @@ func granuleRowsOf(rows []uint32, set uint64, first int) []uint32 {
 	return out
 }
 
-// granules prunes a row group.
-func (s *scan) granules(g *groupScan) (uint64, error) {
+// prepare prunes a row group and compiles what is left to filter its rows by.
+func (s *scan) prepare(g *groupScan) {
 	info := &g.seg.groups[g.group]
 	if info.bad.Load() {
-		return 0, fmt.Errorf("%w: row group %d", errCorrupt, g.group)
+		g.err = fmt.Errorf("%w: row group %d", errCorrupt, g.group)
+		return
 	}
-	where := store.And{}
+	pr := newPruner(g.seg, g.group)
 	time := store.Col(s.table.schema.Time)
-	if info.minTs < s.req.From {
-		where = append(where, store.Cmp{Col: time, Op: store.Ge, Val: store.Int(s.req.From)})
+	for _, bound := range []struct {
+		needed bool
+		cmp    store.Cmp
+	}{
+		{info.minTs < s.req.From, store.Cmp{Col: time, Op: store.Ge, Val: store.Int(s.req.From)}},
+		{info.maxTs >= s.req.To, store.Cmp{Col: time, Op: store.Lt, Val: store.Int(s.req.To)}},
+	} {
+		if bound.needed {
+			// Times are compared with the rows before the filter.
+			pr.all &= pr.pages(g.seg.file.Column(s.table.schema.Time), bound.cmp)
+		}
 	}
-	if info.maxTs >= s.req.To {
-		where = append(where, store.Cmp{Col: time, Op: store.Lt, Val: store.Int(s.req.To)})
+	var rest store.Pred
+	if rest, g.err = pr.reduce(s.where); g.err != nil {
+		return
 	}
-	if s.where != nil {
-		where = append(where, s.where)
+	if g.granules, g.err = pr.find(rest); g.err != nil {
+		return
 	}
-	return g.seg.prune(g.group, where)
+	leaves := 0
+	g.filter = compile(rest, &leaves)
+	g.memo.known = make([]memoLeaf, leaves)
 }
 
 // failed leaves a damaged row group out, counted; everything else is right.
@@ -320,7 +340,7 @@ func (s *scan) failed(g *groupScan, err error) error {
 	return nil
 }
 
-func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan) error {
+func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w *worker) error {
 	u.ended = func() error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -328,12 +348,24 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan) e
 		return nil
 	}
 	examined := int64(len(rows))
-	batch, err := s.read(u, rows)
+	filter := s.filter
+	if g != nil {
+		filter = g.filter
+	}
+	batch, err := s.read(u, rows, filter)
 	if err != nil {
 		if errors.Is(err, errBlock) {
 			err = fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		return s.failed(g, err)
+	}
+	if w.fn != nil && batch != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := w.fn(batch); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -347,8 +379,10 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan) e
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := s.fn(batch); err != nil {
-		return err
+	if w.fn == nil {
+		if err := s.fn(batch); err != nil {
+			return err
+		}
 	}
 	return s.overBudget()
 }
@@ -371,7 +405,7 @@ func (s *scan) overBudget() error {
 }
 
 // read filters the unit and gathers the asked-for columns.
-func (s *scan) read(u *unit, rows []uint32) (*store.Batch, error) {
+func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) {
 	var err error
 	if u.minTs < s.req.From || u.maxTs >= s.req.To {
 		ts, err := u.physical(u.schema.Time)
@@ -386,7 +420,7 @@ func (s *scan) read(u *unit, rows []uint32) (*store.Batch, error) {
 		}
 		rows = in
 	}
-	if rows, err = u.filter(s.filter, rows); err != nil || len(rows) == 0 {
+	if rows, err = u.filter(filter, rows); err != nil || len(rows) == 0 {
 		return nil, err
 	}
 	if rows, err = s.ordered(u, rows); err != nil {

@@ -47,6 +47,9 @@ type segment struct {
 	packer *packer
 	damage func(*segment, int, error)
 
+	setMu sync.Mutex
+	set   columnSet // nil: not found yet
+
 	refs    atomic.Int32 // one of the table's list, one per scan
 	removed atomic.Bool
 

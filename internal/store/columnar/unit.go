@@ -101,14 +101,14 @@ func (u *unit) resolve(ref store.ColumnRef, n int, load loader) (*store.Vec, err
 	case store.Attr:
 		return u.attr(ref.Name, n, load)
 	case store.Resource:
-		return mapText(store.ColResource, load, func(s string) store.Value {
+		return u.mapText(ref, store.ColResource, load, func(s string) store.Value {
 			v, _ := attrs.Get(s, ref.Name)
 			return v
 		})
 	case store.Instrumentation:
-		return mapText(store.ColScopeInf, load, func(s string) store.Value { return scopeValue(s, ref.Name) })
+		return u.mapText(ref, store.ColScopeInf, load, func(s string) store.Value { return scopeValue(s, ref.Name) })
 	case store.Stream:
-		return mapText(store.ColStream, load, func(s string) store.Value {
+		return u.mapText(ref, store.ColStream, load, func(s string) store.Value {
 			if v, ok := attrs.StreamLabel(s, ref.Name); ok {
 				return store.Str(v)
 			}
