@@ -23,7 +23,7 @@ func (m *metrics) inspected(p *MetricsPipeline) ([]plan.Group, []sampled, error)
 		src.slots = newSlots(m.w, m.exemplars)
 	}
 	at := func(a *Attribute) []int { return []int{1 + slices.Index(src.refs, a)} }
-	stages := p.Agg.stages(at)
+	stages := p.Agg.stages(at, true)
 	res, err := plan.RunAggregate(m.ctx, src, m.scope, plan.Scan{From: m.w.start + 1, To: m.w.end + 1}, stages, m.aggregation(p.Agg, 1+len(src.refs)))
 	if src.err != nil {
 		err = src.err
