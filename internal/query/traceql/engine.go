@@ -22,9 +22,13 @@ const (
 	DefaultTraceSpan = time.Hour
 )
 
-// chunkTraces is how many whole traces are read at once: enough that few scans
-// are needed, few enough that a thousand spans of each fit MaxSpans.
-const chunkTraces = 1024
+// Whole traces are read in chunks, because every chunk costs a scan of the columns:
+// at least minChunk at once, and as many as keep a quarter of MaxSpans, going by
+// the traces read before, up to maxChunk.
+const (
+	minChunk = 1024
+	maxChunk = 16_384
+)
 
 // ErrLimit is when a query asks for more than it may. The request is at fault.
 var ErrLimit = errors.New("query limit")

@@ -125,7 +125,7 @@ func matchRegex(b *Binary, l Static) bool {
 	case TypeString:
 		return b.re.MatchString(l.Str) == (b.Op == "=~")
 	case TypeArray:
-		return compareArrays(l, Static{Type: TypeString}, b.Op == "!~", func(x, _ Static) bool { return matchRegex(b, x) })
+		return compareArrays(l, Static{Type: TypeString}, b.Op, func(x, _ Static) bool { return matchRegex(b, x) })
 	}
 	return false
 }
@@ -238,12 +238,7 @@ func ofEvents(list []event, fn func(event) Static) []Static {
 }
 
 func (ev *evaluator) intrinsic(name string, s *Span) Static {
-	text := func(v string, ok bool) Static {
-		if !ok {
-			return Static{}
-		}
-		return strStatic(v)
-	}
+	// Intrinsics are always there: what a span lacks is the empty text.
 	switch name {
 	case "name":
 		return strStatic(s.Name)
@@ -258,21 +253,26 @@ func (ev *evaluator) intrinsic(name string, s *Span) Static {
 	case "traceDuration":
 		return durStatic(ev.trace.end - ev.trace.start)
 	case "rootName":
-		return text(ev.trace.rootName())
+		v, _ := ev.trace.rootName()
+		return strStatic(v)
 	case "rootServiceName":
-		return text(ev.trace.rootService())
+		v, _ := ev.trace.rootService()
+		return strStatic(v)
 	case "span:id":
 		return strStatic(hexText(s.ID))
 	case "span:parentID":
-		return text(hexText(s.ParentID), s.ParentID != "")
+		return strStatic(hexText(s.ParentID))
 	case "trace:id":
 		return strStatic(hexText(ev.trace.ID))
 	case "parent":
-		return text(hexText(s.ParentID), s.ParentID != "")
+		if s.ParentID == "" {
+			return Static{}
+		}
+		return strStatic(hexText(s.ParentID))
 	case "childCount":
 		return intStatic(int64(len(s.children)))
 	case "instrumentation:name", "instrumentation:version":
-		return fromValue(ev.cols.value(s, store.ColumnRef{Scope: store.Instrumentation, Name: strings.TrimPrefix(name, "instrumentation:")}))
+		return strStatic(ev.cols.value(s, store.ColumnRef{Scope: store.Instrumentation, Name: strings.TrimPrefix(name, "instrumentation:")}).Str)
 	case "nestedSetLeft":
 		return intStatic(int64(s.left))
 	case "nestedSetRight":

@@ -34,7 +34,7 @@ func (s *search) show(ev *evaluator, sp *Span) FoundSpan {
 					out.Name = sp.Name
 					continue
 				}
-			case "duration", "span:id", "trace:id", "traceDuration", "parent":
+			case "duration", "span:id", "trace:id", "traceDuration", "rootName", "rootServiceName", "parent":
 				continue
 			}
 		}

@@ -85,7 +85,7 @@ func (m *metrics) sample(a *MetricsAgg, scan plan.Scan, stages []plan.Stage, fir
 	l := layout{refs: scan.Columns}
 	trace, span := l.add(store.Col(store.ColTraceID)), l.add(store.Col(store.ColSpanID))
 	shift := len(l.refs) - len(scan.Columns)
-	scan.Columns, scan.Order = l.refs, store.NewestFirst
+	scan.Columns = l.refs
 	sl := newSlots(m.w, m.exemplars)
 	var out []sampled
 	stats, partial, err := plan.EachUnless(m.ctx, m.e.o.Store, m.scope, scan, sl.full, stages, func(f *plan.Frame) error {

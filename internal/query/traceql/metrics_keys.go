@@ -61,6 +61,7 @@ func decodeKey(v store.Value) Static {
 type keyStage struct {
 	attr  *Attribute
 	cols  []int
+	ready bool     // the column holds key texts already
 	dict  []string // of numbers
 	codes map[int64]uint32
 	ids   hexDict
@@ -75,6 +76,10 @@ type hexDict struct {
 
 func (s *keyStage) Apply(f *plan.Frame) error {
 	v := f.Cols[s.cols[0]]
+	if s.ready {
+		f.Cols = append(f.Cols, v)
+		return nil
+	}
 	if len(s.cols) > 1 {
 		second := f.Cols[s.cols[1]]
 		switch {
@@ -110,13 +115,27 @@ func (s *keyStage) layered(a, b *store.Vec, f *plan.Frame) store.Vec {
 	return out
 }
 
+// filled is a text column without nulls.
+func filled(v store.Vec, f *plan.Frame) store.Vec {
+	if v.Kind != store.KindNull && v.Valid == nil {
+		return v
+	}
+	out := store.Vec{Kind: store.KindString, Strs: make([]string, f.N)}
+	for i := range f.Rows() {
+		out.Strs[f.Row(i)] = v.Str(f.Row(i))
+	}
+	return out
+}
+
 // texts renders a column as key texts.
 func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
 	switch {
-	case v.Kind == store.KindNull:
-		return v
+	case emptyText(s.attr):
+		return filled(v, f)
 	case isID(s.attr):
 		return s.hexIDs(v, f)
+	case v.Kind == store.KindNull:
+		return v
 	case v.Kind == store.KindString || v.Kind == store.KindBytes:
 		return v
 	}
@@ -179,7 +198,7 @@ func (s *keyStage) add(text string) uint32 {
 }
 
 func (s *keyStage) hexIDs(v store.Vec, f *plan.Frame) store.Vec {
-	if v.Codes != nil && len(v.Dict) > 0 {
+	if v.Codes != nil && v.Valid == nil && len(v.Dict) > 0 {
 		if s.ids.from != &v.Dict[0] || s.ids.n != len(v.Dict) {
 			s.ids = hexDict{from: &v.Dict[0], n: len(v.Dict), hex: make([]string, len(v.Dict))}
 			for i, d := range v.Dict {
@@ -189,12 +208,10 @@ func (s *keyStage) hexIDs(v store.Vec, f *plan.Frame) store.Vec {
 		v.Kind, v.Dict = store.KindString, s.ids.hex
 		return v
 	}
-	out := store.Vec{Kind: store.KindString, Valid: make([]bool, f.N), Strs: make([]string, f.N)}
+	out := store.Vec{Kind: store.KindString, Strs: make([]string, f.N)}
 	for i := range f.Rows() {
 		r := f.Row(i)
-		if id := v.Str(r); id != "" {
-			out.Valid[r], out.Strs[r] = true, hexText(id)
-		}
+		out.Strs[r] = hexText(v.Str(r))
 	}
 	return out
 }

@@ -151,11 +151,12 @@ func (m *metrics) aggregation(a *MetricsAgg, first int) plan.Aggregate {
 	return out
 }
 
-// stages derive the keys, then the value or bucket of a function.
-func (a *MetricsAgg) stages(at func(*Attribute) []int) []plan.Stage {
+// stages derive the keys, then the value or bucket of a function. ready says that
+// keys are texts already.
+func (a *MetricsAgg) stages(at func(*Attribute) []int, ready bool) []plan.Stage {
 	var out []plan.Stage
 	for _, by := range a.By {
-		out = append(out, &keyStage{attr: by, cols: at(by), codes: map[int64]uint32{}})
+		out = append(out, &keyStage{attr: by, cols: at(by), ready: ready, codes: map[int64]uint32{}})
 	}
 	switch a.Op {
 	case "rate", "count_over_time":
@@ -177,7 +178,7 @@ func (m *metrics) scanned(a *MetricsAgg, expr FieldExpr) ([]plan.Group, []sample
 	l.add(store.Col(store.ColTime))
 	attr := func(a *Attribute) []int { return l.addAll(columnsOf(a)) }
 	filter := residual(expr, x, l, m.ctx.Done())
-	derive := a.stages(attr)
+	derive := a.stages(attr, false)
 	var stages []plan.Stage
 	if filter != nil {
 		stages = append(stages, filter)

@@ -23,7 +23,7 @@ func (m *metrics) inspected(p *MetricsPipeline) ([]plan.Group, []sampled, error)
 		src.slots = newSlots(m.w, m.exemplars)
 	}
 	at := func(a *Attribute) []int { return []int{1 + slices.Index(src.refs, a)} }
-	stages := p.Agg.stages(at)
+	stages := p.Agg.stages(at, true)
 	res, err := plan.RunAggregate(m.ctx, src, m.scope, plan.Scan{From: m.w.start + 1, To: m.w.end + 1}, stages, m.aggregation(p.Agg, 1+len(src.refs)))
 	if src.err != nil {
 		err = src.err
@@ -150,7 +150,10 @@ func (m *metrics) traces(p *MetricsPipeline, also []*Attribute, fn func(*evaluat
 	if err != nil {
 		return err
 	}
-	for part := range slices.Chunk(ids, chunkTraces) {
+	for len(ids) > 0 {
+		n := min(len(ids), r.chunk())
+		part := ids[:n]
+		ids = ids[n:]
 		if b := m.e.o.Budget.Time; b > 0 && time.Since(began) > b {
 			m.partial("the query budget was used up before all traces were read: narrow the time range or the filter")
 			return nil
@@ -227,44 +230,4 @@ func (m *metrics) traceIDs(where store.Pred) ([]string, error) {
 	}
 	slices.Sort(ids)
 	return ids, nil
-}
-
-// reader reads whole traces.
-type reader struct {
-	e     *Engine
-	ctx   context.Context //nolint:containedctx // it lives as long as one query
-	scope model.Scope
-	cols  columns
-}
-
-// read returns the traces of ids, linked, with their spans around [lo, hi]; those
-// without any are left out. It stops with store.ErrBudget over MaxSpans spans.
-func (r *reader) read(ids []string, lo, hi int64) ([]*Trace, store.ScanStats, error) {
-	traces := make(map[string]*Trace, len(ids))
-	for _, id := range ids {
-		traces[id] = &Trace{ID: id}
-	}
-	around := int64(r.e.o.Around)
-	n := 0
-	stats, err := r.e.o.Store.Scan(r.ctx, r.scope, store.ScanRequest{
-		From: lo - around, To: hi + around, Where: store.In{Col: store.Col(store.ColTraceID), Texts: ids}, Columns: r.cols.list(), Budget: r.e.o.Budget,
-	}, func(b *store.Batch) error {
-		if n += b.N; n > r.e.o.MaxSpans {
-			return store.ErrBudget
-		}
-		for i := range b.N {
-			if t := traces[b.Cols[1].Str(i)]; t != nil {
-				t.Spans = append(t.Spans, r.cols.span(b.Cols, i))
-			}
-		}
-		return r.ctx.Err()
-	})
-	var out []*Trace
-	for _, id := range ids {
-		if t := traces[id]; len(t.Spans) > 0 {
-			t.link()
-			out = append(out, t)
-		}
-	}
-	return out, stats, err
 }

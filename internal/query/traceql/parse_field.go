@@ -116,10 +116,10 @@ func allows(op string, t Type) bool {
 // readsSpan tells whether an expression depends on the span.
 func readsSpan(e FieldExpr) bool { return len(referenced(e)) > 0 }
 
-// optional are the intrinsics that a span can lack.
+// optional are the intrinsics that a span can lack. The others are empty texts
+// then.
 var optional = map[string]bool{
-	"parent": true, "span:parentID": true, "rootName": true, "rootServiceName": true, "event:name": true, "event:timeSinceStart": true,
-	"link:traceID": true, "link:spanID": true, "instrumentation:name": true, "instrumentation:version": true,
+	"parent": true, "event:name": true, "event:timeSinceStart": true, "link:traceID": true, "link:spanID": true,
 }
 
 // typeOf is the type of an expression when the query alone decides it.

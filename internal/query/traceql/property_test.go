@@ -383,7 +383,7 @@ func TestMetricsEqualNaive(t *testing.T) {
 				}
 				q += " | " + pick("rate()", "count_over_time()", "min_over_time(duration)", "max_over_time(span.n)", "avg_over_time(.n)",
 					"sum_over_time(span.x)", "histogram_over_time(duration)", "histogram_over_time(span.n)", "histogram_over_time(span.x)", "max_over_time(trace:duration)")
-				q += pick("", " by (name)", " by (.x)", " by (span.x, status)", " by (resource.service.name, kind)", " by (rootName)", " by (span.ok, event:name)")
+				q += pick("", " by (name)", " by (.x)", " by (span.x, status)", " by (resource.service.name, kind)", " by (rootName)", " by (span.ok, event:name)", " by (instrumentation:name, statusMessage)", " by (span:parentID)")
 				parsed, err := ParseQuery(q)
 				if err != nil {
 					continue

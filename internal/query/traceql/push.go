@@ -313,7 +313,7 @@ func (ps *pusher) pushCompare(a *Attribute, op string, s Static) pushed {
 		return anySpan()
 	}
 	if s.Type == TypeNil {
-		return pushNil(a, cols, op)
+		return pushNil(cols, op)
 	}
 	if isID(a) {
 		return pushID(a, cols[0], op, s)
@@ -323,17 +323,16 @@ func (ps *pusher) pushCompare(a *Attribute, op string, s Static) pushed {
 	p := layered(cols, func(c store.ColumnRef) store.Pred {
 		return store.Cmp{Col: c, Op: cmpOps[op], Val: s.Value()}
 	})
+	if emptyText(a) && s.Type == TypeString && ordered(op, "", s.Str) {
+		p = or(p, store.Not{P: store.Exists{Col: cols[0]}})
+	}
 	return ps.withArrays(pushed{p: p, plain: p, exact: !enum}, cols)
 }
 
-func pushNil(a *Attribute, cols []store.ColumnRef, op string) pushed {
+func pushNil(cols []store.ColumnRef, op string) pushed {
 	var or store.Or
 	for _, c := range cols {
-		if isID(a) {
-			or = append(or, store.Not{P: store.TextEq{Col: c, Text: ""}})
-		} else {
-			or = append(or, store.Exists{Col: c})
-		}
+		or = append(or, store.Exists{Col: c})
 	}
 	if op == "=" {
 		return exactly(store.Not{P: or})
@@ -348,9 +347,9 @@ func pushID(a *Attribute, c store.ColumnRef, op string, s Static) pushed {
 	if s.Type != TypeString || err != nil || strings.ToLower(s.Str) != s.Str || len(b) == 0 || cmpOps[op] > store.Ne {
 		return anySpan()
 	}
-	p := store.Pred(store.Cmp{Col: c, Op: cmpOps[op], Val: store.Bytes(b)})
-	if op == "!=" && a.Name == "span:parentID" {
-		p = store.And{store.Not{P: store.TextEq{Col: c, Text: ""}}, p}
+	p := store.Pred(store.Cmp{Col: c, Op: store.Eq, Val: store.Bytes(b)})
+	if op == "!=" {
+		p = store.Not{P: p}
 	}
 	return exactly(p)
 }
@@ -366,6 +365,9 @@ func (ps *pusher) pushRegex(a *Attribute, b *Binary) pushed {
 		}
 		return store.And{store.Exists{Col: c}, store.Not{P: store.Match{Col: c, Re: b.re}}}
 	})
+	if emptyText(a) && b.re.MatchString("") == (b.Op == "=~") {
+		p = or(p, store.Not{P: store.Exists{Col: cols[0]}})
+	}
 	// The store's Match also looks at numbers as text.
 	exact := true
 	for _, c := range cols {
@@ -373,6 +375,12 @@ func (ps *pusher) pushRegex(a *Attribute, b *Binary) pushed {
 		exact = exact && (c.Scope == store.Intrinsic || ps.kinds != nil && (!known || k == store.KindString))
 	}
 	return ps.withArrays(pushed{p: p, plain: p, exact: exact}, cols)
+}
+
+// emptyText tells whether an attribute is the empty text on a span whose column
+// has nothing.
+func emptyText(a *Attribute) bool {
+	return a.Scope == ScopeIntrinsic && (strings.HasPrefix(a.Name, "instrumentation:") || a.Name == "statusMessage")
 }
 
 // pushEvents looks for the texts that the JSON of events or links must hold. It

@@ -29,7 +29,7 @@ type search struct {
 }
 
 // rounds looks at the newest candidate traces first and goes on to older ones
-// while the answer is not full. Each round doubles its size.
+// while the answer is not full. Each round is larger than the one before.
 func (s *search) rounds() error {
 	began := time.Now()
 	from, bound := s.r.Start.UnixNano(), s.r.End.UnixNano()
@@ -37,12 +37,15 @@ func (s *search) rounds() error {
 	if err != nil || !possible {
 		return err
 	}
-	for size := max(s.r.Limit, 16); from < bound; size = min(size*2, 2048) {
+	for size := max(s.r.Limit, 16); from < bound; size = min(size*4, maxChunk) {
 		c, err := s.candidates(where, from, bound, size)
 		if err != nil {
 			return err
 		}
-		for part := range slices.Chunk(c.traces, chunkTraces) {
+		for rest := c.traces; len(rest) > 0; {
+			n := min(len(rest), s.read.chunk())
+			part := rest[:n]
+			rest = rest[n:]
 			if err := s.inspect(part); err != nil {
 				return err
 			}

@@ -148,7 +148,7 @@ func compareStatics(op string, a, b Static) bool {
 		return false
 	}
 	if a.Type == TypeArray || b.Type == TypeArray {
-		return compareArrays(a, b, op == "!=", func(x, y Static) bool { return compareStatics(op, x, y) })
+		return compareArrays(a, b, op, func(x, y Static) bool { return compareStatics(op, x, y) })
 	}
 	x, aNum := a.number()
 	y, bNum := b.number()
@@ -168,11 +168,16 @@ func compareStatics(op string, a, b Static) bool {
 
 // compareArrays compares the elements of arrays: any of them may satisfy the
 // comparison, or, when it is negative, all must. Elements of another type do not
-// count.
-func compareArrays(a, b Static, negative bool, test func(x, y Static) bool) bool {
+// count. A text of the shape of an array equals its whole text, too.
+func compareArrays(a, b Static, op string, test func(x, y Static) bool) bool {
+	negative := op == "!=" || op == "!~"
+	list := Static.Elements
+	if op == "=" || op == "=~" {
+		list = Static.elements
+	}
 	met := false
-	for _, x := range a.elements() {
-		for _, y := range b.elements() {
+	for _, x := range list(a) {
+		for _, y := range list(b) {
 			hit := test(x, y)
 			met = met || meets(x.Type, y.Type)
 			if negative && !hit && meets(x.Type, y.Type) {

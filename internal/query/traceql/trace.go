@@ -48,6 +48,7 @@ type columns struct {
 	refs   []store.ColumnRef
 	events bool
 	links  bool
+	texts  map[string]string
 }
 
 // fixed are the columns of every span.
@@ -115,17 +116,16 @@ func (c *columns) value(s *Span, ref store.ColumnRef) store.Value {
 	return store.Value{}
 }
 
-// span copies row i of a batch.
-func (c *columns) span(b []store.Vec, i int) *Span {
-	s := &Span{
-		ID: strings.Clone(b[2].Str(i)), ParentID: strings.Clone(b[3].Str(i)), Start: b[0].Ints[i],
-		Duration: b[4].Value(i).Int, Name: strings.Clone(b[5].Str(i)), Service: strings.Clone(b[6].Str(i)),
-		Kind: b[7].Value(i).Int, Status: b[8].Value(i).Int,
-	}
-	s.attrs = make([]store.Value, len(c.refs))
+// fill copies row i of a batch into a span, whose attrs are as many as the refs.
+func (c *columns) fill(s *Span, b []store.Vec, i int) {
+	s.ID, s.ParentID, s.Start = strings.Clone(b[2].Str(i)), strings.Clone(b[3].Str(i)), b[0].Ints[i]
+	s.Duration, s.Name, s.Service = b[4].Value(i).Int, c.text(b[5].Str(i)), c.text(b[6].Str(i))
+	s.Kind, s.Status = b[7].Value(i).Int, b[8].Value(i).Int
 	for k, ref := range c.refs {
 		v := b[len(fixed)+k].Value(i)
-		v.Str = strings.Clone(v.Str)
+		if v.Str != "" {
+			v.Str = c.text(v.Str)
+		}
 		s.attrs[k] = v
 		switch ref {
 		case store.Col(store.ColEvents):
@@ -134,7 +134,6 @@ func (c *columns) span(b []store.Vec, i int) *Span {
 			s.links = parseEvents(v.Str)
 		}
 	}
-	return s
 }
 
 // link connects spans, finds the root and numbers the nested sets.
