@@ -310,20 +310,20 @@ func (u *unit) leaf(n *node, rows []uint32) ([]uint32, error) {
 	t := &n.test
 	ended, texts := error(nil), 0
 	// text tests one text, or notes that the scan has ended.
-	text := func(s string) bool {
+	text := func(kind store.Kind, s string) bool {
 		if texts++; texts%endedEvery == 0 || len(s) > longText {
 			if ended == nil {
 				ended = u.ended()
 			}
 		}
-		return ended == nil && t.text(v.Kind, s)
+		return ended == nil && t.text(kind, s)
 	}
 	var match func(pos int) bool
 	switch {
 	case v.Codes != nil:
 		return u.codes(n, v, rows, sparse, text, &ended)
 	case v.Strs != nil:
-		match = func(pos int) bool { return text(v.Strs[pos]) }
+		match = func(pos int) bool { return text(v.Kind, v.Strs[pos]) }
 	case v.Kind == store.KindBool && v.Ints != nil:
 		match = func(pos int) bool { return t.truth(v.Ints[pos] != 0) }
 	case v.Ints != nil:
@@ -333,7 +333,7 @@ func (u *unit) leaf(n *node, rows []uint32) ([]uint32, error) {
 	case v.Mixed != nil:
 		match = func(pos int) bool {
 			if s := v.Mixed[pos]; s.Kind == store.KindString || s.Kind == store.KindBytes {
-				return text(s.Str)
+				return text(s.Kind, s.Str)
 			}
 			return t.value(v.Mixed[pos])
 		}
@@ -368,7 +368,7 @@ const (
 )
 
 // codes filters by a dictionary coded column.
-func (u *unit) codes(n *node, v *store.Vec, rows []uint32, sparse bool, text func(string) bool, ended *error) ([]uint32, error) {
+func (u *unit) codes(n *node, v *store.Vec, rows []uint32, sparse bool, text func(store.Kind, string) bool, ended *error) ([]uint32, error) {
 	known := u.memo.of(n.id, v.Dict)
 	out := rows[:0]
 	for i, row := range rows {
@@ -386,7 +386,7 @@ func (u *unit) codes(n *node, v *store.Vec, rows []uint32, sparse bool, text fun
 		k := known[c].Load()
 		if k == unknown {
 			k = no
-			if text(v.Dict[c]) {
+			if text(v.Kind, v.Dict[c]) {
 				k = yes
 			}
 			if *ended != nil {
