@@ -66,7 +66,7 @@ type groupInfo struct {
 	rows         int
 	minTs, maxTs int64
 	restFull     bool // some row may have a rest object
-	words        *filter
+	words        *wordIndex
 	values       *filter
 	bad          atomic.Bool
 }
@@ -155,9 +155,9 @@ func (s *segment) readGroups() error {
 	if timeCol < 0 {
 		return fmt.Errorf("%w: no column %q", errCorrupt, s.schema.Time)
 	}
-	var indexes []textIndexMeta
-	if err := json.Unmarshal([]byte(s.file.Metadata[keyTextIndex]), &indexes); err != nil || len(indexes) != len(s.file.Groups) {
-		return fmt.Errorf("%w: text index of %d of %d row groups", errCorrupt, len(indexes), len(s.file.Groups))
+	var indexes []groupIndexMeta
+	if err := json.Unmarshal([]byte(s.file.Metadata[keyIndexes]), &indexes); err != nil || len(indexes) != len(s.file.Groups) {
+		return fmt.Errorf("%w: indexes of %d of %d row groups", errCorrupt, len(indexes), len(s.file.Groups))
 	}
 	rest := s.file.Column(restColumn)
 	s.groups = make([]groupInfo, len(s.file.Groups))
@@ -174,7 +174,7 @@ func (s *segment) readGroups() error {
 		if granules > maxGranules || g.Rows == 0 {
 			return fmt.Errorf("%w: row group of %d rows", errCorrupt, g.Rows)
 		}
-		info.words = &filter{file: s.file, meta: indexes[i].Words, granules: granules}
+		info.words = &wordIndex{file: s.file, meta: indexes[i].Words, granules: granules}
 		info.values = &filter{file: s.file, meta: indexes[i].Values, granules: granules}
 		rows += int64(g.Rows)
 	}

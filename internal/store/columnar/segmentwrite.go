@@ -34,7 +34,7 @@ const (
 	formatVersion = "2"
 	keyVersion    = "hinomi.version"
 	keyTable      = "hinomi.table"
-	keyTextIndex  = "hinomi.text_index"
+	keyIndexes    = "hinomi.indexes"
 	keyRestKeys   = "hinomi.rest_keys"
 )
 
@@ -55,7 +55,7 @@ type segmentWriter struct {
 	dense   bool
 	out     *parquetio.Writer
 	rest    map[string]bool
-	indexes []textIndexMeta
+	indexes []groupIndexMeta
 	memory  int64
 	text    *store.Vec // of the row group that nextGroup looked at
 }
@@ -124,7 +124,7 @@ func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) 
 		return err
 	}
 	m.FooterCRC, err = w.out.Close(map[string]string{
-		keyVersion: formatVersion, keyTable: schema.Name, keyTextIndex: string(index), keyRestKeys: string(rest),
+		keyVersion: formatVersion, keyTable: schema.Name, keyIndexes: string(index), keyRestKeys: string(rest),
 	})
 	m.Bytes, m.Memory = w.out.Written(), w.memory
 	return err
@@ -172,9 +172,10 @@ func (w *segmentWriter) chooseColumns(refs []rowRef) {
 }
 
 func (w *segmentWriter) rowGroup(refs []rowRef) error {
-	var words, values *filterBuilder
+	var words *wordIndexBuilder
+	var values *filterBuilder
 	if w.dense {
-		words, values = newFilterBuilder(len(refs), wordBits), newFilterBuilder(len(refs), valueBits)
+		words, values = newWordIndexBuilder(len(refs)), newFilterBuilder(len(refs))
 	}
 	for i := range w.cols {
 		c := &w.cols[i]
@@ -185,7 +186,7 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 		switch {
 		case !w.dense:
 		case c.field != nil && c.field.Words:
-			words.words(c.name, v, len(refs))
+			words.add(c.name, v, len(refs))
 		case c.field != nil && c.field.Exact, isAttr(c.name) && c.kind == store.KindString && v.Codes == nil:
 			// Of attributes those with so many values that a dictionary does not
 			// pay, and does not tell.
@@ -195,19 +196,19 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 			return err
 		}
 	}
-	var meta textIndexMeta
+	var meta groupIndexMeta
 	if w.dense {
-		for _, x := range []struct {
-			filter *filterBuilder
-			meta   *filterMeta
-		}{{words, &meta.Words}, {values, &meta.Values}} {
-			data, stripes := x.filter.encode()
-			offset, err := w.out.Blob(data)
-			if err != nil {
-				return err
-			}
-			*x.meta = filterMeta{offset, stripes, x.filter.columns}
+		data, bucketBits := words.encode()
+		offset, err := w.out.Blob(data)
+		if err != nil {
+			return err
 		}
+		meta.Words = wordIndexMeta{offset, int64(len(data)), bucketBits, words.columns}
+		data, stripes := values.encode()
+		if offset, err = w.out.Blob(data); err != nil {
+			return err
+		}
+		meta.Values = filterMeta{offset, stripes, values.columns}
 	}
 	w.indexes = append(w.indexes, meta)
 	return nil

@@ -12,7 +12,7 @@ import (
 // any part of a word, and a part of longWord bytes or more contains whole pieces,
 // at one of pieceBytes offsets.
 const (
-	pieceBytes = 8
+	pieceBytes = 6
 	longWord   = 17 // one more than the shortest part that is looked up
 	minPart    = longWord - 1
 	// maxWord bounds the words of which pieces are kept: encoded images are not

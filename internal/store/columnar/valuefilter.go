@@ -11,11 +11,11 @@ import (
 	"hinomi/internal/store/columnar/parquetio"
 )
 
-// The text index of a row group tells in which granules of 2,048 rows a word or
-// a value may occur. It is a split-block Bloom filter (Putze et al., "Cache-,
-// Hash- and Space-Efficient Bloom Filters", 2007; blocks of 256 bits as Parquet
-// has them) per granule, all of one size, laid out across: stripe i holds block i
-// of every granule, so that one read of a few kilobytes answers for 131,072 rows.
+// The value filter of a row group tells in which granules of 2,048 rows a value
+// may occur. It is a split-block Bloom filter (Putze et al., "Cache-, Hash- and
+// Space-Efficient Bloom Filters", 2007; blocks of 256 bits as Parquet has them)
+// per granule, all of one size, laid out across: stripe i holds block i of every
+// granule, so that one read of a few kilobytes answers for 131,072 rows.
 //
 //	stripe: 32 bytes for each granule | CRC-32C
 const (
@@ -23,10 +23,8 @@ const (
 	// maxGranules is the number of granules in a row group: a set of them is a uint64.
 	maxGranules = rowGroupRows / granuleRows
 	blockBytes  = 32
-	// wordBits and valueBits are the bits for each key. About one granule in 150
-	// is a false hit for a word, which costs reading text, and one in 30 for a
-	// value, which costs reading a short column.
-	wordBits  = 11
+	// valueBits are the bits for each key: about one granule in 40 is a false hit,
+	// which costs reading a short column.
 	valueBits = 8
 )
 
@@ -34,61 +32,26 @@ const (
 // (parquet-format, BloomFilter.md).
 var filterSalts = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
 
-// textIndexMeta says where the indexes of a row group are.
-type textIndexMeta struct {
-	Words  filterMeta `json:"words"`
-	Values filterMeta `json:"values"`
+// groupIndexMeta says where the indexes of a row group are.
+type groupIndexMeta struct {
+	Words  wordIndexMeta `json:"words"`
+	Values filterMeta    `json:"values"`
 }
 
 type filterMeta struct {
 	Offset  int64    `json:"offset,omitempty"`
 	Stripes int      `json:"stripes,omitempty"`
-	Columns []string `json:"columns,omitempty"` // whose words or values are in it
+	Columns []string `json:"columns,omitempty"` // whose values are in it
 }
 
 // filterBuilder collects the keys of a row group.
 type filterBuilder struct {
-	bits     int // for each key
 	granules []keySet
 	columns  []string
-	hashes   []uint64 // reused
 }
 
-func newFilterBuilder(rows, bits int) *filterBuilder {
-	return &filterBuilder{bits: bits, granules: make([]keySet, (rows+granuleRows-1)/granuleRows)}
-}
-
-// words adds the words of every text of a column.
-func (x *filterBuilder) words(name string, v *store.Vec, rows int) {
-	x.columns = append(x.columns, name)
-	if v.Codes == nil {
-		for i := range rows {
-			x.hashes = appendWordKeys(x.hashes[:0], v.Strs[i])
-			x.granules[i/granuleRows].addAll(x.hashes)
-		}
-		return
-	}
-	// Each entry is taken apart once; a granule takes it once.
-	ends := make([]uint32, len(v.Dict))
-	var keys []uint64
-	for i, s := range v.Dict {
-		keys = appendWordKeys(keys, s)
-		ends[i] = uint32(len(keys))
-	}
-	seen := make([]int32, len(v.Dict))
-	for i := range rows {
-		g := i / granuleRows
-		c := v.Codes[i]
-		if seen[c] == int32(g+1) {
-			continue
-		}
-		seen[c] = int32(g + 1)
-		from := uint32(0)
-		if c > 0 {
-			from = ends[c-1]
-		}
-		x.granules[g].addAll(keys[from:ends[c]])
-	}
+func newFilterBuilder(rows int) *filterBuilder {
+	return &filterBuilder{granules: make([]keySet, (rows+granuleRows-1)/granuleRows)}
 }
 
 // values adds every whole text of a column.
@@ -116,7 +79,7 @@ func (x *filterBuilder) encode() (data []byte, stripes int) {
 		return nil, 0
 	}
 	width := len(x.granules) * blockBytes
-	stripes = (total*x.bits + 8*width - 1) / (8 * width)
+	stripes = (total*valueBits + 8*width - 1) / (8 * width)
 	data = make([]byte, stripes*(width+4))
 	for g := range x.granules {
 		for _, h := range x.granules[g].slots {
