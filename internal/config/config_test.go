@@ -17,7 +17,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Server.Listen != "127.0.0.1:4300" || c.Logs.Retention.D() != 30*24*time.Hour || c.Logs.MemtableBytes != 48<<20 {
+	if c.Server.Listen != "127.0.0.1:4300" || c.Logs.Retention.D() != 30*24*time.Hour || c.Logs.MemtableBytes != 32<<20 {
 		t.Fatalf("defaults: %+v", c)
 	}
 }

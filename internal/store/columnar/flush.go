@@ -11,7 +11,7 @@ const (
 	// memtable is flushed and small segments are merged, so that all is indexed.
 	// It waits for idleRows, lest a trickle of rows makes many small files.
 	idleAfter = 8 * time.Second
-	idleRows  = 32 << 10
+	idleRows  = 4 << 10
 )
 
 // maintenance flushes; compaction goes on beside it, so that a long merge does

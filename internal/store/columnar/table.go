@@ -16,13 +16,13 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMemtableBytes = 64 << 20
+	DefaultMemtableBytes = 32 << 20
 	DefaultCacheBytes    = 64 << 20
 	DefaultFlushAge      = 15 * time.Minute
 	DefaultPartition     = 24 * time.Hour
 	DefaultMaxFuture     = 10 * time.Minute
 	DefaultRetention     = 30 * 24 * time.Hour
-	DefaultMergeAfter    = 12
+	DefaultMergeAfter    = 20
 	// DefaultMaxRowBytes bounds one row: a log line of a megabyte is accepted,
 	// one of four is a mistake.
 	DefaultMaxRowBytes = 4 << 20
