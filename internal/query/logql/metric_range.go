@@ -156,7 +156,7 @@ func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
 	}
 	var stages []plan.Stage
 	var labelsOf func(key []store.Value) labels.Labels
-	if len(c.stages) == 0 && a.Unwrap == nil {
+	if len(c.stages) == 0 && a.Unwrap == nil && !sch.nests(p.names) {
 		labelsOf = columnKeys(p, c, &agg)
 	} else {
 		d := newDerive(p, c)

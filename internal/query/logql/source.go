@@ -1,6 +1,7 @@
 package logql
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
@@ -57,7 +58,7 @@ func newSchema(cols []store.ColumnInfo) *schema {
 			if c.Ref.Scope != scope || scope == store.Instrumentation && (c.Ref.Name == "name" || c.Ref.Name == "version") {
 				continue
 			}
-			n := sanitize(c.Ref.Name)
+			n := attrLabel(c.Ref.Name)
 			s.byName[n] = append(s.byName[n], c.Ref)
 		}
 	}
@@ -78,6 +79,57 @@ func (s *schema) candidates(name string) []store.ColumnRef {
 	return append(out, rest...)
 }
 
+// attrLabel is the label of an attribute. As in Loki's OTLP intake a leading digit
+// gets key_ in front.
+func attrLabel(key string) string {
+	if key != "" && isDigit(key[0]) {
+		return "key_" + sanitize("_" + key)[1:]
+	}
+	return sanitize(key)
+}
+
+// inside are the columns that may hold a label as a member of a nested object, with
+// the rest of its name: of m_a the column m and a. None when the label has a column of
+// its own.
+func (s *schema) inside(name string) (cols []store.ColumnRef, rest []string) {
+	if _, ok := intrinsicLabels[name]; ok || s.streams[name] || len(s.byName[name]) > 0 {
+		return nil, nil
+	}
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] != '_' {
+			continue
+		}
+		for _, c := range s.byName[name[:i]] {
+			if k := s.kinds[c]; k == store.KindString || k == store.KindMixed {
+				cols, rest = append(cols, c), append(rest, name[i+1:])
+			}
+		}
+	}
+	return cols, rest
+}
+
+// nests tells whether any of the labels may be inside of a nested object.
+func (s *schema) nests(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool {
+		cols, _ := s.inside(n)
+		return len(cols) > 0
+	})
+}
+
+// member is the text of a member of an object in JSON, by the rest of its label.
+func member(object, rest string) string {
+	out := ""
+	if !strings.HasPrefix(object, "{") {
+		return out
+	}
+	eachMember(object, func(k, v string) {
+		if out == "" && (k == rest || "key_"+rest == k) {
+			out = v
+		}
+	})
+	return out
+}
+
 // render writes a column's value as its label shows it; "" is no label.
 func render(c store.ColumnRef, v store.Value) string {
 	if c.Scope == store.Instrumentation && c.Name == "name" && v.Str == pushScope {
@@ -92,6 +144,14 @@ func render(c store.ColumnRef, v store.Value) string {
 				return ""
 			}
 		}
+	}
+	return valueText(v)
+}
+
+// valueText writes bytes, which attributes can be, in base64.
+func valueText(v store.Value) string {
+	if v.Kind == store.KindBytes {
+		return base64.StdEncoding.EncodeToString([]byte(v.Str))
 	}
 	return v.String()
 }
@@ -116,7 +176,12 @@ func (s *schema) matching(c store.ColumnRef, m *labels.Matcher) (store.Pred, boo
 		}
 		return store.Cmp{Col: c, Op: store.Eq, Val: store.Bytes(b)}, true
 	case m.Type == labels.MatchEqual:
-		return store.TextEq{Col: c, Text: m.Value}, true
+		same := store.TextEq{Col: c, Text: m.Value}
+		// Bytes are written in base64, of which the store knows nothing.
+		if raw, err := base64.StdEncoding.DecodeString(m.Value); err == nil && s.kinds[c] == store.KindMixed {
+			return store.Or{same, store.Cmp{Col: c, Op: store.Eq, Val: store.Bytes(raw)}}, true
+		}
+		return same, true
 	case hexed:
 		return nil, false
 	}
@@ -137,6 +202,21 @@ func (s *schema) matching(c store.ColumnRef, m *labels.Matcher) (store.Pred, boo
 		match = store.And{store.Not{P: absent(c)}, match}
 	}
 	return match, true
+}
+
+// pushLabel turns a matcher over any label into a predicate. False when the label may
+// be inside of a nested object, or bytes, whose text the store does not know.
+func (s *schema) pushLabel(m *labels.Matcher) (store.Pred, bool) {
+	if cols, _ := s.inside(m.Name); len(cols) > 0 {
+		return nil, false
+	}
+	cols := s.candidates(m.Name)
+	for _, c := range cols {
+		if k := s.kinds[c]; k == store.KindBytes {
+			return nil, false
+		}
+	}
+	return s.push(m, cols)
 }
 
 // push turns a matcher over a label into a predicate over its columns.
@@ -183,6 +263,7 @@ type rowSource struct {
 	cols  []int // of the frame, parallel to refs
 	refs  []store.ColumnRef
 	names []string // label per ref when need is set
+	rest  []string // of a label inside of a nested object, its name there
 
 	parsed [3]map[string][]lineLabel
 	last   [3]lastLabels // of stream, scope and resource: rows of a batch mostly share them
@@ -217,6 +298,14 @@ func newRowSource(need *nameSet, s *schema, add func(store.ColumnRef) int) *rowS
 			src.refs = append(src.refs, c)
 			src.cols = append(src.cols, add(c))
 			src.names = append(src.names, name)
+			src.rest = append(src.rest, "")
+		}
+		cols, rest := s.inside(name)
+		for i, c := range cols {
+			src.refs = append(src.refs, c)
+			src.cols = append(src.cols, add(c))
+			src.names = append(src.names, name)
+			src.rest = append(src.rest, rest[i])
 		}
 	}
 	return src
@@ -238,6 +327,8 @@ func (src *rowSource) fill(f *plan.Frame, row int, ts int64, line string, b *lin
 			v := f.Cols[src.cols[i]].Value(row)
 			switch {
 			case v.Kind == store.KindNull:
+			case src.rest[i] != "":
+				src.addOnce(b, lineLabel{name: src.names[i], value: member(v.Str, src.rest[i])})
 			case c.Scope == store.Resource || c.Scope == store.Instrumentation:
 				src.addOnce(b, lineLabel{name: src.names[i], value: render(c, v)})
 			default:
@@ -341,10 +432,15 @@ func addObject(b *lineLabels, text string) {
 	eachMember(text, func(k, v string) { b.addBase(k, v, catMeta) })
 }
 
-// eachMember calls fn with the sanitised key and the text of every member.
+// eachMember calls fn with the label and the text of every member, also of nested
+// objects.
 func eachMember(text string, fn func(k, v string)) {
-	_ = attrs.Each(text, func(k string, v store.Value) bool {
-		fn(sanitize(k), v.String())
+	_ = attrs.EachLeaf(text, func(path []string, v store.Value) bool {
+		name := attrLabel(path[0])
+		for _, p := range path[1:] {
+			name += "_" + sanitize(p)
+		}
+		fn(name, valueText(v))
 		return true
 	})
 }
