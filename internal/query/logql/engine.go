@@ -17,6 +17,8 @@ const (
 	DefaultMaxEntries = 5000
 	DefaultMaxSteps   = 11000
 	DefaultMaxSamples = 5_000_000
+	// DefaultExactVolumeLines keeps the sum of a volume below a second of work.
+	DefaultExactVolumeLines = 1_000_000
 )
 
 // Options configure an Engine. Zero limits take the defaults.
@@ -27,6 +29,11 @@ type Options struct {
 	MaxSteps   int          // points of one series
 	MaxSamples int          // values that quantile and the like may keep
 	Budget     store.Budget // of each scan; a used-up budget gives a partial answer
+	// ExactVolumeLines is up to how many lines a volume is summed exactly. Beyond it
+	// lines are counted, and their length is estimated from a sample of each stream,
+	// because reading every line to add up lengths costs more than the answer is
+	// worth.
+	ExactVolumeLines int
 }
 
 // Engine answers LogQL queries. It keeps no state and may be used concurrently.
@@ -46,6 +53,7 @@ func New(o Options) (*Engine, error) {
 	def(&o.MaxEntries, DefaultMaxEntries)
 	def(&o.MaxSteps, DefaultMaxSteps)
 	def(&o.MaxSamples, DefaultMaxSamples)
+	def(&o.ExactVolumeLines, DefaultExactVolumeLines)
 	return &Engine{o: o}, nil
 }
 

@@ -65,7 +65,7 @@ func (q *logQuery) run(ctx context.Context) ([]plan.Entry[logRow], error) {
 	c := compile(q.expr, q.schema)
 	j := newJudge(q.expr, c)
 	if j == nil {
-		return q.rows(ctx, q.from, q.to, q.n)
+		return q.rows(ctx, q.from, q.to, nil, q.n)
 	}
 	c.scan.From, c.scan.To, c.scan.Budget = q.from, q.to, q.e.o.Budget
 	top := plan.Top[struct{}]{N: q.n, Newest: q.newest, Row: func(f *plan.Frame, row int) (struct{}, bool, error) {
@@ -77,11 +77,20 @@ func (q *logQuery) run(ctx context.Context) ([]plan.Entry[logRow], error) {
 		return nil, err
 	}
 	var out []plan.Entry[logRow]
-	for _, r := range timeRanges(found) {
+	for _, part := range splitByGaps(found, maxLineScans) {
 		if len(out) == q.n {
 			break
 		}
-		rows, err := q.rows(ctx, r.from, r.to, q.n-len(out))
+		var times store.Or
+		for _, near := range splitByGaps(part, maxTimeRanges) {
+			from, to := timesOf(near)
+			times = append(times, store.And{
+				store.Cmp{Col: store.Col(store.ColTime), Op: store.Ge, Val: store.Int(from)},
+				store.Cmp{Col: store.Col(store.ColTime), Op: store.Lt, Val: store.Int(to)},
+			})
+		}
+		from, to := timesOf(part)
+		rows, err := q.rows(ctx, from, to, times, q.n-len(out))
 		if err != nil {
 			return nil, err
 		}
@@ -90,9 +99,16 @@ func (q *logQuery) run(ctx context.Context) ([]plan.Entry[logRow], error) {
 	return out, nil
 }
 
-// rows reads the first n lines of a range of time.
-func (q *logQuery) rows(ctx context.Context, from, to int64, n int) ([]plan.Entry[logRow], error) {
+// rows reads the first n lines of a range of time, of those within times if there are
+// any.
+func (q *logQuery) rows(ctx context.Context, from, to int64, times store.Or, n int) ([]plan.Entry[logRow], error) {
 	c := compile(q.expr, q.schema)
+	if len(times) > 1 {
+		if c.scan.Where == nil {
+			c.scan.Where = store.True{}
+		}
+		c.scan.Where = store.And{times, c.scan.Where}
+	}
 	body := c.column(store.Col(store.ColBody))
 	src := newRowSource(nil, q.schema, c.column)
 	j := newJudge(q.expr, c)
@@ -116,16 +132,22 @@ func (q *logQuery) rows(ctx context.Context, from, to int64, n int) ([]plan.Entr
 	return rows, err
 }
 
-// maxTimeRanges bounds the scans that read the lines that were found: each has a cost
-// of its own.
-const maxTimeRanges = 16
+// Bounds of reading the lines that were found: each scan has a cost of its own, and
+// each range of times in it is compared with every row.
+const (
+	maxLineScans  = 16
+	maxTimeRanges = 32
+)
 
-// timeRange is [from, to) ns.
-type timeRange struct{ from, to int64 }
+// timesOf is the range of time, [from, to) ns, of sorted entries.
+func timesOf[T any](rows []plan.Entry[T]) (from, to int64) {
+	a, b := rows[0].Ts, rows[len(rows)-1].Ts
+	return min(a, b), max(a, b) + 1
+}
 
-// timeRanges covers the times of sorted entries with few ranges, cut where the gaps
-// between them are longest. The ranges are in the order of the entries.
-func timeRanges[T any](rows []plan.Entry[T]) []timeRange {
+// splitByGaps cuts sorted entries into few parts, where the gaps between their times
+// are longest. Entries of one time stay together.
+func splitByGaps[T any](rows []plan.Entry[T], most int) [][]plan.Entry[T] {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -136,16 +158,15 @@ func timeRanges[T any](rows []plan.Entry[T]) []timeRange {
 			cuts = append(cuts, i)
 		}
 	}
-	if len(cuts) >= maxTimeRanges {
+	if len(cuts) >= most {
 		slices.SortStableFunc(cuts, func(a, b int) int { return cmp.Compare(gap(b), gap(a)) })
-		cuts = cuts[:maxTimeRanges-1]
+		cuts = cuts[:most-1]
 		slices.Sort(cuts)
 	}
-	var out []timeRange
+	var out [][]plan.Entry[T]
 	first := 0
 	for _, end := range append(cuts, len(rows)) {
-		a, b := rows[first].Ts, rows[end-1].Ts
-		out = append(out, timeRange{min(a, b), max(a, b) + 1})
+		out = append(out, rows[first:end])
 		first = end
 	}
 	return out
@@ -165,13 +186,28 @@ func newJudge(l *LogExpr, c *compiled) *judge {
 	if !c.drops {
 		return nil
 	}
-	need := newNameSet()
+	need, early := newNameSet(), true
 	for _, s := range l.Stages {
 		if !needs(s, need) {
 			return nil
 		}
+		if f, ok := s.(*LabelFilter); ok && hasIP(f.Expr) {
+			early = false // It asks whether there is an error, perhaps behind the labels.
+		}
 	}
-	return &judge{c: c, body: c.column(store.Col(store.ColBody)), src: newRowSource(need, c.schema, c.column)}
+	j := &judge{c: c, body: c.column(store.Col(store.ColBody)), src: newRowSource(need, c.schema, c.column)}
+	j.b.early = early && !need.errors
+	return j
+}
+
+func hasIP(e LabelExpr) bool {
+	switch e := e.(type) {
+	case *LabelIP:
+		return true
+	case *LabelBinary:
+		return hasIP(e.L) || hasIP(e.R)
+	}
+	return false
 }
 
 func (j *judge) passes(f *plan.Frame, row int) bool {

@@ -107,19 +107,24 @@ func (p rangePlan) need() *nameSet {
 }
 
 // Bounds of the series inside of a query, whose answer may have few: topk over all
-// paths, say. A value takes 8 bytes.
+// paths, say. A value takes 8 bytes; a series that keeps all its labels a kilobyte.
 const (
-	maxInnerSeries = 500_000
-	maxInnerValues = 10_000_000
+	maxInnerSeries    = 500_000
+	maxInnerAllLabels = 50_000
+	maxInnerValues    = 10_000_000
 )
 
 // seriesLimit bounds the series of a range aggregation; top tells that they are the
 // answer.
-func (ev *evaluator) seriesLimit(top bool, steps int) int {
+func (ev *evaluator) seriesLimit(p rangePlan, top bool, steps int) int {
 	if top && !ev.truncate {
 		return ev.e.o.MaxSeries
 	}
-	return max(ev.e.o.MaxSeries, min(maxInnerSeries, maxInnerValues/(steps+1)))
+	limit := maxInnerSeries
+	if p.all {
+		limit = maxInnerAllLabels
+	}
+	return max(ev.e.o.MaxSeries, min(limit, maxInnerValues/(steps+1)))
 }
 
 // at is the grid that a range aggregation is evaluated on: that of the query, or one
@@ -149,14 +154,14 @@ func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
 	c.scan.From, c.scan.To, c.scan.Budget = from, to, ev.e.o.Budget
 	agg := plan.Aggregate{
 		Time: 0, Op: p.op, Start: g.start - off, End: g.end - off, Step: g.step, Range: int64(a.Range),
-		SeriesLimit: ev.seriesLimit(top, g.steps()), SampleLimit: ev.e.o.MaxSamples,
+		SeriesLimit: ev.seriesLimit(p, top, g.steps()), SampleLimit: ev.e.o.MaxSamples,
 	}
 	if a.Param != nil {
 		agg.Param = *a.Param
 	}
 	var stages []plan.Stage
 	var labelsOf func(key []store.Value) labels.Labels
-	if len(c.stages) == 0 && a.Unwrap == nil {
+	if len(c.stages) == 0 && a.Unwrap == nil && !sch.nests(p.names) {
 		labelsOf = columnKeys(p, c, &agg)
 	} else {
 		d := newDerive(p, c)

@@ -23,7 +23,7 @@ func pushLabel(e LabelExpr, s *schema) pushedLine {
 		if extractedName(e.Matcher.Name) {
 			return pushedLine{}
 		}
-		p, ok := s.push(e.Matcher, s.candidates(e.Matcher.Name))
+		p, ok := s.pushLabel(e.Matcher)
 		if !ok {
 			return pushedLine{}
 		}
@@ -75,7 +75,7 @@ var forward = map[string]store.CmpOp{
 // pushNumber pushes a comparison with a number. A row without the label never
 // passes, and one whose value is a number only if it compares.
 func pushNumber(e *LabelNumber, s *schema) pushedLine {
-	if extractedName(e.Name) {
+	if inside, _ := s.inside(e.Name); extractedName(e.Name) || len(inside) > 0 {
 		return pushedLine{}
 	}
 	cols := s.candidates(e.Name)

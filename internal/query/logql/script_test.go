@@ -24,6 +24,7 @@ import (
 	"hinomi/internal/model"
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
+	"hinomi/internal/store/attrs"
 	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/logstore"
 	"hinomi/internal/store/storetest"
@@ -35,7 +36,7 @@ import (
 //	load {service_name="a"}            one stream of Loki's push, then its lines:
 //	  10s "text" key="metadata"
 //	otlp service.name="a" other="b"    one resource, then its records:
-//	  10s "text" @severity=ERROR @trace_id=0af7… http.method="GET"
+//	  10s "text" @severity=ERROR @trace_id=0af7… http.method="GET" map=json:{"a":{"b":1}}
 //	eval instant at 5m QUERY           then {labels} value
 //	eval range 0s 5m 1m QUERY          then {labels} v v _ v   (_ is no value)
 //	eval logs 0s 10m [limit N] [forward] QUERY   then TIME {all labels} text
@@ -203,6 +204,12 @@ func (s *script) load(lines []string, resource func(pcommon.Map), scope string) 
 				copy(id[:], b)
 				lr.SetTraceID(id)
 			default:
+				if text, ok := strings.CutPrefix(v, "json:"); ok {
+					if err := attrs.FillValue(lr.Attributes().PutEmpty(k), text); err != nil {
+						s.t.Fatal(err)
+					}
+					return
+				}
 				if n, err := strconv.ParseInt(v, 10, 64); err == nil {
 					lr.Attributes().PutInt(k, n)
 					return

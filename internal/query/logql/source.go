@@ -1,9 +1,7 @@
 package logql
 
 import (
-	"encoding/hex"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,175 +12,13 @@ import (
 	"hinomi/internal/store/attrs"
 )
 
-// pushScope is the instrumentation scope of records that came through Loki's
-// push. It only marks them and is no label.
-const pushScope = "loki"
-
-// intrinsicLabels are the labels that structured metadata has for every record,
-// as Loki's OTLP intake makes them.
-var intrinsicLabels = map[string]store.ColumnRef{
-	"trace_id":        store.Col(store.ColTraceID),
-	"span_id":         store.Col(store.ColSpanID),
-	"severity_text":   store.Col(store.ColSevText),
-	"severity_number": store.Col(store.ColSeverity),
-	"detected_level":  store.Col(store.ColLevel),
-	"scope_name":      {Scope: store.Instrumentation, Name: "name"},
-	"scope_version":   {Scope: store.Instrumentation, Name: "version"},
-}
-
-// allColumns hold everything that becomes a label of a row, by precedence.
-var allColumns = []store.ColumnRef{
-	store.Col(store.ColStream), store.Col(store.ColAttrs), store.Col(store.ColTraceID), store.Col(store.ColSpanID),
-	store.Col(store.ColSevText), store.Col(store.ColSeverity), store.Col(store.ColLevel), store.Col(store.ColScopeInf),
-	store.Col(store.ColResource),
-}
-
-// schema resolves label names to the columns that can hold them.
-type schema struct {
-	byName  map[string][]store.ColumnRef
-	kinds   map[store.ColumnRef]store.Kind
-	streams map[string]bool // names of stream labels
-}
-
-func newSchema(cols []store.ColumnInfo) *schema {
-	s := &schema{byName: map[string][]store.ColumnRef{}, kinds: map[store.ColumnRef]store.Kind{}, streams: map[string]bool{}}
-	for _, c := range cols {
-		s.kinds[c.Ref] = c.Kind
-		if c.Ref.Scope == store.Stream {
-			s.streams[c.Ref.Name] = true
-		}
-	}
-	for _, scope := range []store.ColumnScope{store.Attr, store.Instrumentation, store.Resource} {
-		for _, c := range cols {
-			if c.Ref.Scope != scope || scope == store.Instrumentation && (c.Ref.Name == "name" || c.Ref.Name == "version") {
-				continue
-			}
-			n := sanitize(c.Ref.Name)
-			s.byName[n] = append(s.byName[n], c.Ref)
-		}
-	}
-	return s
-}
-
-// candidates are the columns of a label, the one that wins first.
-func (s *schema) candidates(name string) []store.ColumnRef {
-	out := []store.ColumnRef{{Scope: store.Stream, Name: name}}
-	rest := s.byName[name]
-	if in, ok := intrinsicLabels[name]; ok {
-		n := 0
-		for n < len(rest) && rest[n].Scope == store.Attr {
-			n++
-		}
-		rest = slices.Insert(slices.Clone(rest), n, in)
-	}
-	return append(out, rest...)
-}
-
-// render writes a column's value as its label shows it; "" is no label.
-func render(c store.ColumnRef, v store.Value) string {
-	if c.Scope == store.Instrumentation && c.Name == "name" && v.Str == pushScope {
-		return ""
-	}
-	if c.Scope == store.Intrinsic {
-		switch c.Name {
-		case store.ColTraceID, store.ColSpanID:
-			return hex.EncodeToString([]byte(v.Str))
-		case store.ColSeverity:
-			if v.Int == 0 {
-				return ""
-			}
-		}
-	}
-	return v.String()
-}
-
-// absent is the predicate that a column gives no label.
-func absent(c store.ColumnRef) store.Pred {
-	if c == store.Col(store.ColSeverity) {
-		return store.Not{P: store.Cmp{Col: c, Op: store.Gt, Val: store.Int(0)}}
-	}
-	return store.TextEq{Col: c, Text: ""}
-}
-
-// matching is the predicate that column c has a value that m matches; m does not
-// match "". False when it cannot be pushed down.
-func (s *schema) matching(c store.ColumnRef, m *labels.Matcher) (store.Pred, bool) {
-	hexed := c == store.Col(store.ColTraceID) || c == store.Col(store.ColSpanID)
-	switch {
-	case m.Type == labels.MatchEqual && hexed:
-		b, err := hex.DecodeString(m.Value)
-		if err != nil || strings.ToLower(m.Value) != m.Value {
-			return store.Or{}, true // matches nothing
-		}
-		return store.Cmp{Col: c, Op: store.Eq, Val: store.Bytes(b)}, true
-	case m.Type == labels.MatchEqual:
-		return store.TextEq{Col: c, Text: m.Value}, true
-	case hexed:
-		return nil, false
-	}
-	if anyText(m.Value) {
-		return store.Not{P: absent(c)}, true
-	}
-	if texts, ok := alternatives(m.Value); ok {
-		if texts = slices.DeleteFunc(texts, func(t string) bool { return t == "" }); len(texts) > 0 {
-			return s.matchesAny(c, texts), true
-		}
-	}
-	re, err := regexp.Compile("^(?s:" + m.Value + ")$")
-	if err != nil {
-		return nil, false
-	}
-	match := store.Pred(store.Match{Col: c, Re: re})
-	if m.Matches("") || re.MatchString("") {
-		match = store.And{store.Not{P: absent(c)}, match}
-	}
-	return match, true
-}
-
-// push turns a matcher over a label into a predicate over its columns.
-func (s *schema) push(m *labels.Matcher, cols []store.ColumnRef) (store.Pred, bool) {
-	if m.Type == labels.MatchNotEqual || m.Type == labels.MatchNotRegexp {
-		inv, ok := inverseMatcher(m)
-		if !ok {
-			return nil, false
-		}
-		p, ok := s.push(inv, cols)
-		return store.Not{P: p}, ok
-	}
-	var or store.Or
-	var before store.And
-	for _, c := range cols {
-		if m.Type != labels.MatchEqual || m.Value != "" {
-			p, ok := s.matching(c, m)
-			if !ok {
-				return nil, false
-			}
-			if len(before) > 0 {
-				p = append(slices.Clone(before), p)
-			}
-			or = append(or, p)
-		}
-		before = append(before, absent(c))
-	}
-	if m.Matches("") {
-		if len(before) == 1 {
-			or = append(or, before[0])
-		} else {
-			or = append(or, before)
-		}
-	}
-	if len(or) == 1 {
-		return or[0], true
-	}
-	return or, true
-}
-
 // rowSource fills lineLabels from the columns of a frame.
 type rowSource struct {
 	need  *nameSet
 	cols  []int // of the frame, parallel to refs
 	refs  []store.ColumnRef
 	names []string // label per ref when need is set
+	rest  []string // of a label inside of a nested object, its name there
 
 	parsed [3]map[string][]lineLabel
 	last   [3]lastLabels // of stream, scope and resource: rows of a batch mostly share them
@@ -217,6 +53,14 @@ func newRowSource(need *nameSet, s *schema, add func(store.ColumnRef) int) *rowS
 			src.refs = append(src.refs, c)
 			src.cols = append(src.cols, add(c))
 			src.names = append(src.names, name)
+			src.rest = append(src.rest, "")
+		}
+		cols, rest := s.inside(name)
+		for i, c := range cols {
+			src.refs = append(src.refs, c)
+			src.cols = append(src.cols, add(c))
+			src.names = append(src.names, name)
+			src.rest = append(src.rest, rest[i])
 		}
 	}
 	return src
@@ -238,6 +82,8 @@ func (src *rowSource) fill(f *plan.Frame, row int, ts int64, line string, b *lin
 			v := f.Cols[src.cols[i]].Value(row)
 			switch {
 			case v.Kind == store.KindNull:
+			case src.rest[i] != "":
+				src.addOnce(b, lineLabel{name: src.names[i], value: member(v.Str, src.rest[i])})
 			case c.Scope == store.Resource || c.Scope == store.Instrumentation:
 				src.addOnce(b, lineLabel{name: src.names[i], value: render(c, v)})
 			default:
@@ -341,10 +187,15 @@ func addObject(b *lineLabels, text string) {
 	eachMember(text, func(k, v string) { b.addBase(k, v, catMeta) })
 }
 
-// eachMember calls fn with the sanitised key and the text of every member.
+// eachMember calls fn with the label and the text of every member, also of nested
+// objects.
 func eachMember(text string, fn func(k, v string)) {
-	_ = attrs.Each(text, func(k string, v store.Value) bool {
-		fn(sanitize(k), v.String())
+	_ = attrs.EachLeaf(text, func(path []string, v store.Value) bool {
+		name := attrLabel(path[0])
+		for _, p := range path[1:] {
+			name += "_" + sanitize(p)
+		}
+		fn(name, valueText(v))
 		return true
 	})
 }

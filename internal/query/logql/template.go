@@ -13,7 +13,20 @@ import (
 // maxTemplateBytes bounds what one line's template may write.
 const maxTemplateBytes = 1 << 20
 
-var errTemplateSize = errors.New("template writes more than 1 MiB for one line")
+// maxTemplateRounds bounds how often the loops of a template go round for one line:
+// loops inside of loops could go on for years, and nothing else would end them.
+const maxTemplateRounds = 100_000
+
+var (
+	errTemplateSize   = errors.New("template writes more than 1 MiB for one line")
+	errTemplateRounds = errors.New("template loops more than 100000 times for one line")
+)
+
+// roundFunc is called by every round of a loop. No label or function can have its name.
+const roundFunc = "__round__"
+
+// countRounds is the node that calls it.
+var countRounds = texttemplate.Must(texttemplate.New("").Funcs(texttemplate.FuncMap{roundFunc: func() string { return "" }}).Parse("{{" + roundFunc + "}}")).Root.Nodes[0]
 
 // template is a compiled line_format or label_format template. It belongs to
 // one query and is not for concurrent use.
@@ -25,6 +38,7 @@ type template struct {
 	out    limitedBuilder
 	ts     int64
 	line   string
+	rounds int
 	key    string // the label that is the whole template: {{.key}}
 }
 
@@ -42,6 +56,12 @@ func newTemplate(text string) (*template, error) {
 	funcs := templateFuncs()
 	funcs["__line__"] = func() string { return t.line }
 	funcs["__timestamp__"] = func() time.Time { return time.Unix(0, t.ts).UTC() }
+	funcs[roundFunc] = func() (string, error) {
+		if t.rounds++; t.rounds > maxTemplateRounds {
+			return "", errTemplateRounds
+		}
+		return "", nil
+	}
 	var err error
 	t.key = simpleKey(text)
 	t.t, err = texttemplate.New("line").Option("missingkey=zero").Funcs(funcs).Parse(text)
@@ -57,8 +77,7 @@ func newTemplate(text string) (*template, error) {
 	return t, err
 }
 
-// inspect collects the fields that are read and refuses what could run forever:
-// a range over a number.
+// inspect collects the fields that are read, and makes loops count their rounds.
 func (t *template) inspect(n parse.Node) error {
 	switch n := n.(type) {
 	case *parse.ListNode:
@@ -79,9 +98,7 @@ func (t *template) inspect(n parse.Node) error {
 		return t.branch(&n.BranchNode)
 	case *parse.RangeNode:
 		t.all = true
-		if !rangeable(n.Pipe) {
-			return errors.New("range needs a label or fromJson")
-		}
+		n.List.Nodes = append([]parse.Node{countRounds}, n.List.Nodes...)
 		return t.branch(&n.BranchNode)
 	case *parse.TemplateNode:
 		return errors.New("template is not allowed")
@@ -116,31 +133,12 @@ func (t *template) branch(n *parse.BranchNode) error {
 	return t.inspect(n.ElseList)
 }
 
-// rangeable tells whether what range goes over cannot be a number, over which it
-// could go on for ever: a label, decoded JSON, or a member of it.
-func rangeable(p *parse.PipeNode) bool {
-	if p == nil || len(p.Cmds) == 0 || len(p.Cmds[len(p.Cmds)-1].Args) == 0 {
-		return false
-	}
-	switch a := p.Cmds[len(p.Cmds)-1].Args[0].(type) {
-	case *parse.FieldNode, *parse.ChainNode:
-		return true
-	case *parse.VariableNode:
-		return len(a.Ident) > 1
-	case *parse.PipeNode:
-		return rangeable(a)
-	case *parse.IdentifierNode:
-		return a.Ident == "fromJson"
-	}
-	return false
-}
-
 // run executes the template for a line.
 func (t *template) run(b *lineLabels) (string, error) {
 	if t.key != "" {
 		return b.value(t.key), nil
 	}
-	t.ts, t.line = b.ts, b.line
+	t.ts, t.line, t.rounds = b.ts, b.line, 0
 	t.out.Reset()
 	if err := t.t.Execute(&t.out, b.data()); err != nil {
 		return "", fmt.Errorf("template: %w", err)

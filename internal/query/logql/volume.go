@@ -13,12 +13,6 @@ import (
 	"hinomi/internal/store"
 )
 
-// exactVolumeLines is up to how many lines a volume is summed exactly; beyond it the
-// lines are counted and their length is estimated from a sample of each stream,
-// because reading every line of a large store to add up lengths costs more than the
-// answer is worth.
-const exactVolumeLines = 1_000_000
-
 // maxVolumeSample bounds the lines that the estimate reads.
 const maxVolumeSample = 50_000
 
@@ -67,7 +61,7 @@ func (e *Engine) Volumes(ctx context.Context, scope model.Scope, r VolumeRequest
 		lines += s.Lines
 	}
 	var length map[string]float64
-	if lines > exactVolumeLines {
+	if lines > int64(e.o.ExactVolumeLines) {
 		agg.Op = plan.Count
 		if length, err = e.lineLengths(ctx, scope, scan); err != nil {
 			return nil, 0, stats, err
