@@ -99,6 +99,7 @@ type Table struct {
 	packer  *packer
 
 	builders sync.Pool // *Builder
+	frames   sync.Pool // *[]byte
 
 	// gate is held shared for the whole of an append and exclusively to swap
 	// the memtable, so that a WAL file is only dropped when every row in it is
@@ -149,6 +150,7 @@ func Open(opts Options) (*Table, error) {
 		stop:           make(chan struct{}),
 		done:           make(chan struct{}),
 	}
+	t.frames.New = func() any { return new([]byte) }
 	t.metrics = newMetrics(opts.Registerer, t)
 	if err := t.recover(); err != nil {
 		t.metrics.unregister(opts.Registerer)
@@ -222,7 +224,14 @@ func (t *Table) Append(b *Builder) error {
 		return fmt.Errorf("%s: encode rows: %w", t.schema.Name, err)
 	}
 	failures := t.wal.failures()
-	if err := t.wal.append(frame); err != nil {
+	// A vfs.File may change what it is given to write, so it gets a copy.
+	buf := t.frames.Get().(*[]byte)
+	*buf = append((*buf)[:0], frame...)
+	err = t.wal.append(*buf)
+	if cap(*buf) <= maxPooledFrame {
+		t.frames.Put(buf)
+	}
+	if err != nil {
 		t.metrics.appendErrors.Inc()
 		t.poke()
 		return err
@@ -238,6 +247,9 @@ func (t *Table) Append(b *Builder) error {
 	}
 	return nil
 }
+
+// maxPooledFrame is the largest frame whose memory is used again.
+const maxPooledFrame = 8 << 20
 
 // NewBuilder returns a builder for Append.
 func (t *Table) NewBuilder() *Builder {

@@ -1,0 +1,349 @@
+package pattern
+
+import "strings"
+
+const (
+	// maxLine is how much of a line is looked at: templates tell themselves early.
+	maxLine = 2048
+	// maxGroup bounds how far a closing bracket or quote is looked for.
+	maxGroup = 1024
+)
+
+// Skeleton returns the first line of text with Any for what cannot be constant.
+// A JSON object is represented by its message, or else by its keys.
+func Skeleton(text string) string { return string(AppendSkeleton(nil, text)) }
+
+// AppendSkeleton appends the skeleton of a line to dst.
+func AppendSkeleton(dst []byte, text string) []byte {
+	text = strings.TrimLeft(text, " \t\r\n")
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i]
+	}
+	text = strings.TrimRight(text, " \t\r")
+	if strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}") {
+		if out, ok := appendJSON(dst, text); ok {
+			return out
+		}
+	}
+	if len(text) > maxLine {
+		text = text[:maxLine]
+	}
+	s := scanner{dst: dst, start: len(dst), text: text}
+	s.run(len(text), 0)
+	return s.dst
+}
+
+// scanner masks text[at:] into dst.
+type scanner struct {
+	dst   []byte
+	start int // of the skeleton in dst
+	text  string
+	at    int
+	word  string // the last one, which can name what follows
+}
+
+// run goes on to end, in brackets of the given depth.
+func (s *scanner) run(end, depth int) {
+	for s.at < end {
+		switch c := s.text[s.at]; c {
+		case ' ', '\t', '\r':
+			s.at++
+			s.space()
+		case '=':
+			s.equals(end)
+		case '(', '[', '{':
+			s.bracket(end, depth)
+		case '"', '\'', '`':
+			s.quote(c, end)
+		case ',', ';', ')', ']', '}', '|', '<', '>':
+			s.at++
+			s.dst = append(s.dst, c)
+		default:
+			s.words(end)
+		}
+	}
+}
+
+func (s *scanner) space() {
+	if n := len(s.dst); n > s.start && s.dst[n-1] != ' ' {
+		s.dst = append(s.dst, ' ')
+	}
+}
+
+// any appends Any, unless nothing but list punctuation separates it from one.
+func (s *scanner) any() {
+	n := len(s.dst)
+	for n > s.start && (s.dst[n-1] == ' ' || s.dst[n-1] == ',' || s.dst[n-1] == ';') {
+		n--
+	}
+	if n-s.start >= len(Any) && string(s.dst[n-len(Any):n]) == Any {
+		s.dst = s.dst[:n]
+		return
+	}
+	s.dst = append(s.dst, Any...)
+}
+
+// texts are the keys whose values are text of the statement, not values.
+var texts = map[string]bool{"msg": true, "message": true, "event": true, "err": true, "error": true, "reason": true}
+
+// equals masks the value behind a "=".
+func (s *scanner) equals(end int) {
+	s.dst = append(s.dst, '=')
+	s.at++
+	if s.at < end && s.text[s.at] == '=' || s.word == "" {
+		for s.at < end && s.text[s.at] == '=' {
+			s.at++ // A banner, or a comparison.
+		}
+		return
+	}
+	key := s.word
+	s.word = ""
+	for s.at < end && s.text[s.at] == ' ' {
+		s.at++
+	}
+	if s.at >= end {
+		return
+	}
+	if texts[key] && s.text[s.at] == '"' {
+		if q := closing(s.text[:end], s.at); q > 0 {
+			s.at++
+			s.run(q, 1)
+			s.at = q + 1
+			return
+		}
+	}
+	s.at = valueEnd(s.text[:end], s.at)
+	s.any()
+}
+
+// valueEnd is where the value that begins at i ends: behind its brackets or
+// quotes, before a separator.
+func valueEnd(text string, i int) int {
+	for i < len(text) {
+		switch text[i] {
+		case ' ', '\t', ',', ';', ')', ']', '}', '|':
+			return i
+		case '(', '[', '{', '"':
+			q := closing(text, i)
+			if q < 0 {
+				return len(text)
+			}
+			i = q + 1
+		default:
+			i++
+		}
+	}
+	return i
+}
+
+// closing is where the bracket or double quote at i is closed, -1 when it is not.
+func closing(text string, i int) int {
+	limit := min(len(text), i+maxGroup)
+	if text[i] == '"' || text[i] == '`' {
+		for j := i + 1; j < limit; j++ {
+			switch text[j] {
+			case '\\':
+				j++
+			case text[i]:
+				return j
+			}
+		}
+		return -1
+	}
+	depth := 0
+	for j := i; j < limit; j++ {
+		switch text[j] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth == 0 {
+				return j
+			}
+		}
+	}
+	return -1
+}
+
+// bracket masks what is in brackets when it is a list or has keys and values.
+func (s *scanner) bracket(end, depth int) {
+	open := s.at
+	q := closing(s.text[:end], open)
+	s.at++
+	if q < 0 || depth > 8 {
+		s.dst = append(s.dst, s.text[open])
+		return
+	}
+	inner := s.text[open+1 : q]
+	s.dst = append(s.dst, s.text[open])
+	if isList(inner) {
+		s.any()
+		if n := len(s.dst); s.dst[n-1] != '>' {
+			s.dst = append(s.dst, Any...)
+		}
+	} else {
+		s.run(q, depth+1)
+		s.word = ""
+	}
+	s.dst = append(s.dst, s.text[q])
+	s.at = q + 1
+}
+
+// isList tells of "a, b", "k=v" and "k: v, …": data, not words of a statement.
+func isList(inner string) bool {
+	depth, commas, colons := 0, 0, 0
+	for i := range len(inner) {
+		switch inner[i] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth--
+		case ',':
+			if depth == 0 {
+				commas++
+			}
+		case ':':
+			if depth == 0 {
+				colons++
+			}
+		case '=':
+			if depth == 0 && i > 0 && inner[i-1] != ' ' && inner[i-1] != '=' {
+				return true
+			}
+		}
+	}
+	if commas == 0 {
+		return false
+	}
+	if colons > commas {
+		return true
+	}
+	// Clauses of a sentence have more words between commas than items of a list.
+	words := len(strings.Fields(inner))
+	return words <= 2*(commas+1)
+}
+
+// quote masks a quoted text. An apostrophe is no quote.
+func (s *scanner) quote(c byte, end int) {
+	if c == '\'' {
+		if s.at > 0 && isWord(s.text[s.at-1]) {
+			s.dst = append(s.dst, c)
+			s.at++
+			return
+		}
+		for j := s.at + 1; j < min(end, s.at+maxGroup); j++ {
+			if s.text[j] == c && (j+1 == end || !isWord(s.text[j+1])) {
+				s.masked(c, j)
+				return
+			}
+		}
+	} else if q := closing(s.text[:end], s.at); q > 0 {
+		s.masked(c, q)
+		return
+	}
+	s.dst = append(s.dst, c)
+	s.at++
+}
+
+func (s *scanner) masked(c byte, q int) {
+	s.dst = append(append(append(s.dst, c), Any...), c)
+	s.at = q + 1
+}
+
+func isWord(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c >= 0x80
+}
+
+// names are words behind which comes a name.
+var names = map[string]bool{"user": true, "username": true, "host": true, "hostname": true, "named": true, "file": true, "directory": true, "topic": true, "queue": true, "bucket": true}
+
+// words takes what runs to a space or to structure.
+func (s *scanner) words(end int) {
+	from := s.at
+	digit := false
+loop:
+	for s.at < end {
+		switch c := s.text[s.at]; c {
+		case ' ', '\t', '\r', '=', '(', '[', '{', '"', ',', ';', ')', ']', '}', '|', '<', '>':
+			break loop
+		default:
+			digit = digit || '0' <= c && c <= '9'
+			s.at++
+		}
+	}
+	word := s.text[from:s.at]
+	tail := len(word)
+	for tail > 1 && strings.IndexByte(":.!?", word[tail-1]) >= 0 {
+		tail--
+	}
+	word, punctuation := word[:tail], word[tail:]
+	before := s.word
+	s.word = word
+	if punctuation != "" {
+		s.word = ""
+	}
+	switch {
+	case isValue(word, digit), names[before] && !names[word] && !isPreposition(word):
+		s.any()
+		s.word = ""
+	default:
+		s.dst = append(s.dst, word...)
+	}
+	s.dst = append(s.dst, punctuation...)
+}
+
+func isPreposition(w string) bool {
+	switch w {
+	case "in", "on", "at", "to", "by", "of", "is", "was", "not", "for", "from", "with", "has", "and", "or", "the", "a", "an", "name", "id", "request", "does", "already":
+		return true
+	}
+	return false
+}
+
+// isValue tells whether a word cannot be one of a statement's own.
+func isValue(w string, digit bool) bool {
+	if digit {
+		return !isLocation(w)
+	}
+	if len(w) > 1 && (w[0] == '/' && strings.IndexByte(w, '/') >= 0 || strings.IndexByte(w, '@') > 0 || strings.Contains(w, "://")) {
+		return true
+	}
+	return len(w) >= 8 && isHex(w)
+}
+
+func isHex(w string) bool {
+	for i := range len(w) {
+		if c := w[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// isLocation tells of a place in source code, which names the statement:
+// "OrderService#42", "main.go:17".
+func isLocation(w string) bool {
+	i := strings.LastIndexAny(w, "#:")
+	if i <= 0 || i+1 >= len(w) || len(w)-i > 6 {
+		return false
+	}
+	for _, c := range w[i+1:] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	name := w[:i]
+	if strings.ContainsAny(name, "0123456789/") && w[i] == '#' {
+		return false
+	}
+	if w[i] == '#' {
+		return isLetter(name[0])
+	}
+	for _, ext := range []string{".go", ".java", ".py", ".js", ".ts", ".rb", ".cc", ".cpp", ".c", ".rs", ".kt", ".scala", ".php", ".cs"} {
+		if strings.HasSuffix(name, ext) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
