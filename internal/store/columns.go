@@ -55,6 +55,7 @@ const (
 	ColLevel    = "level"           // String: trace debug info warn error fatal unknown
 	ColBody     = "body"            // String: the line; JSON when the body is not a string
 	ColEvent    = "event_name"      // String
+	ColPattern  = "pattern"         // String: the body with <*> for what varies (pattern.Skeleton)
 )
 
 // SpanColumns.

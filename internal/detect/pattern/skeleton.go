@@ -1,12 +1,15 @@
 package pattern
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 const (
 	// maxLine is how much of a line is looked at: templates tell themselves early.
-	maxLine = 2048
+	maxLine = 32 << 10
 	// maxGroup bounds how far a closing bracket or quote is looked for.
-	maxGroup = 1024
+	maxGroup = 32 << 10
 )
 
 // Skeleton returns the first line of text with Any for what cannot be constant.
@@ -40,6 +43,7 @@ type scanner struct {
 	text  string
 	at    int
 	word  string // the last one, which can name what follows
+	keyed bool   // the last word was a key: "name: "
 }
 
 // run goes on to end, in brackets of the given depth.
@@ -59,7 +63,7 @@ func (s *scanner) run(end, depth int) {
 			s.at++
 			s.dst = append(s.dst, c)
 		default:
-			s.words(end)
+			s.words(end, depth)
 		}
 	}
 }
@@ -92,7 +96,8 @@ func (s *scanner) equals(end int) {
 	s.at++
 	if s.at < end && s.text[s.at] == '=' || s.word == "" {
 		for s.at < end && s.text[s.at] == '=' {
-			s.at++ // A banner, or a comparison.
+			s.dst = append(s.dst, '=') // A banner, or a comparison.
+			s.at++
 		}
 		return
 	}
@@ -106,8 +111,10 @@ func (s *scanner) equals(end int) {
 	}
 	if texts[key] && s.text[s.at] == '"' {
 		if q := closing(s.text[:end], s.at); q > 0 {
+			s.dst = append(s.dst, '"')
 			s.at++
 			s.run(q, 1)
+			s.dst = append(s.dst, '"')
 			s.at = q + 1
 			return
 		}
@@ -186,6 +193,20 @@ func (s *scanner) bracket(end, depth int) {
 	}
 	s.dst = append(s.dst, s.text[q])
 	s.at = q + 1
+	s.repeated()
+}
+
+// repeated drops the last item of a list when it is like the one before.
+func (s *scanner) repeated() {
+	out := s.dst[s.start:]
+	i := bytes.LastIndex(out, []byte(", "))
+	if i < 0 {
+		return
+	}
+	item := out[i+2:]
+	if before, ok := bytes.CutSuffix(out[:i], item); ok && (len(before) == 0 || !isWord(before[len(before)-1])) {
+		s.dst = s.dst[:s.start+i]
+	}
 }
 
 // isList tells of "a, b", "k=v" and "k: v, …": data, not words of a statement.
@@ -256,19 +277,35 @@ func isWord(c byte) bool {
 // names are words behind which comes a name.
 var names = map[string]bool{"user": true, "username": true, "host": true, "hostname": true, "named": true, "file": true, "directory": true, "topic": true, "queue": true, "bucket": true}
 
-// words takes what runs to a space or to structure.
-func (s *scanner) words(end int) {
+// What a byte is in a word.
+const (
+	inWord = iota
+	ends
+	isDigit
+)
+
+var kinds = func() (t [256]uint8) {
+	for _, c := range []byte(" \t\r=([{\",;)]}|<>") {
+		t[c] = ends
+	}
+	for c := '0'; c <= '9'; c++ {
+		t[c] = isDigit
+	}
+	return t
+}()
+
+// words takes what runs to a space or to structure. One word behind "key:", alone
+// to the end of its brackets, is a value.
+func (s *scanner) words(end, depth int) {
 	from := s.at
 	digit := false
-loop:
 	for s.at < end {
-		switch c := s.text[s.at]; c {
-		case ' ', '\t', '\r', '=', '(', '[', '{', '"', ',', ';', ')', ']', '}', '|', '<', '>':
-			break loop
-		default:
-			digit = digit || '0' <= c && c <= '9'
-			s.at++
+		kind := kinds[s.text[s.at]]
+		if kind == ends {
+			break
 		}
+		digit = digit || kind == isDigit
+		s.at++
 	}
 	word := s.text[from:s.at]
 	tail := len(word)
@@ -282,13 +319,19 @@ loop:
 		s.word = ""
 	}
 	switch {
-	case isValue(word, digit), names[before] && !names[word] && !isPreposition(word):
+	case isValue(word, digit), names[before] && isName(word), s.keyed && depth > 0 && s.at == end && punctuation == "":
 		s.any()
 		s.word = ""
 	default:
 		s.dst = append(s.dst, word...)
 	}
 	s.dst = append(s.dst, punctuation...)
+	s.keyed = punctuation == ":"
+}
+
+// isName tells whether a word behind "user" can be one.
+func isName(w string) bool {
+	return !names[w] && !isPreposition(w) && !strings.HasSuffix(w, "ed") && !strings.HasSuffix(w, "ing")
 }
 
 func isPreposition(w string) bool {

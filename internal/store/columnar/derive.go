@@ -9,7 +9,7 @@ func derive(d Derivation, n int, load loader) (*store.Vec, error) {
 		return &store.Vec{}, err
 	}
 	if from.Ints == nil {
-		return mapVec(from, n, func(s string) store.Value { return store.Str(d.Map(store.Str(s))) }), nil
+		return deriveText(d, from), nil
 	}
 	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, n)}
 	dict := newDict()
@@ -29,6 +29,23 @@ func derive(d Derivation, n int, load loader) (*store.Vec, error) {
 	}
 	out.Dict = dict.list
 	return out, nil
+}
+
+// deriveText computes a derivation of texts, once per entry of a dictionary.
+func deriveText(d Derivation, from *store.Vec) *store.Vec {
+	one := func(s string) string { return d.Map(store.Value{Kind: from.Kind, Str: s}) }
+	if from.Codes != nil {
+		return newMapping(from.Dict, func(s string) store.Value { return store.Str(one(s)) }).vec(from.Codes)
+	}
+	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, len(from.Strs))}
+	dict := newDict()
+	for i, s := range from.Strs {
+		out.Codes[i] = dict.code(one(s))
+	}
+	if out.Dict = dict.list; len(out.Dict) == 0 {
+		out.Dict = []string{""}
+	}
+	return out
 }
 
 // mapText maps the values of a string column, once per distinct value where

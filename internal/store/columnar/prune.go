@@ -187,7 +187,7 @@ func (pr *pruner) entries(p store.Pred) (some, every bool, err error) {
 	case store.Instrumentation:
 		physical, value = store.ColScopeInf, func(s string) store.Value { return scopeValue(s, ref.Name) }
 	case store.Intrinsic:
-		if d, ok := pr.seg.schema.Derived[ref.Name]; ok || ref.Name == store.ColAttrs {
+		if d, ok := pr.seg.schema.Derived[ref.Name]; ok && pr.seg.file.Column(ref.Name) < 0 || ref.Name == store.ColAttrs {
 			return pr.derived(d, &t)
 		}
 	}

@@ -43,6 +43,9 @@ type Schema struct {
 type Derivation struct {
 	From string
 	Map  func(store.Value) string
+	// Stored keeps the values in merged segments, for a Map that is worth it. It
+	// must be a function of the value alone, for ever.
+	Stored bool
 }
 
 // Index returns the position of a fixed column, or -1.

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,7 @@ type segmentColumn struct {
 	kind     store.Kind
 	optional bool
 	field    *Field // nil for dynamic columns
+	derived  *Derivation
 }
 
 // segmentWriter writes the referenced rows of parts, in that order, as one file.
@@ -57,7 +60,8 @@ type segmentWriter struct {
 	rest    map[string]bool
 	indexes []groupIndexMeta
 	memory  int64
-	text    *store.Vec // of the row group that nextGroup looked at
+	text    *store.Vec            // of the row group that nextGroup looked at
+	sources map[string]*store.Vec // of derivations, in the present row group
 }
 
 // writeSegment writes a durable file that is not yet in the manifest.
@@ -77,7 +81,7 @@ func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, leve
 		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
 		Rows: int64(len(refs)), MinTs: minTs, MaxTs: maxTs, Level: level,
 	}
-	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}}
+	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, sources: map[string]*store.Vec{}}
 	err := t.writeFile(m.File, func(f vfs.File) error {
 		buf := bufio.NewWriterSize(f, 1<<20)
 		if err := w.write(buf, refs, &m); err != nil {
@@ -159,6 +163,14 @@ func (w *segmentWriter) chooseColumns(refs []rowRef) {
 			counts[c.name], kinds[c.name] = c.present, c.kind
 		}
 	}
+	if w.dense {
+		for _, name := range slices.Sorted(maps.Keys(schema.Derived)) {
+			if d := schema.Derived[name]; d.Stored {
+				w.cols = append(w.cols, segmentColumn{name: name, kind: store.KindString, derived: &d})
+				folded[strings.ToLower(name)] = true
+			}
+		}
+	}
 	for i, name := range sortedByCount(counts) {
 		fold := strings.ToLower(name)
 		if i >= maxSegmentColumns || counts[name]*columnShare < rows || folded[fold] {
@@ -216,6 +228,9 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 
 // column gathers one column of a row group.
 func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, error) {
+	if c.derived != nil {
+		return deriveText(*c.derived, w.sources[c.derived.From]), nil
+	}
 	v := w.text
 	if c.field == nil || !c.field.Words || v == nil {
 		var err error
@@ -228,7 +243,14 @@ func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, err
 			v = &store.Vec{Kind: v.Kind, Codes: codes, Dict: dict}
 		}
 	}
-	w.text = nil
+	if c.field != nil && c.field.Words {
+		w.text = nil
+	}
+	for _, d := range w.table.schema.Derived {
+		if d.Stored && d.From == c.name {
+			w.sources[c.name] = v
+		}
+	}
 	if c.name == restColumn {
 		return w.restVec(v, refs)
 	}

@@ -92,6 +92,11 @@ func (u *unit) resolve(ref store.ColumnRef, n int, load loader) (*store.Vec, err
 			return u.allAttrs(n, load)
 		}
 		if d, ok := u.schema.Derived[ref.Name]; ok {
+			if d.Stored {
+				if v, err := load(ref.Name); v != nil || err != nil {
+					return v, err
+				}
+			}
 			return derive(d, n, load)
 		}
 		if u.schema.Index(ref.Name) < 0 {

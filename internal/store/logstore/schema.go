@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"hinomi/internal/detect/pattern"
 	"hinomi/internal/store"
 	"hinomi/internal/store/columnar"
 )
@@ -45,7 +46,8 @@ var schema = columnar.Schema{
 	// Lines of a service resemble each other, and are asked for together.
 	SortBy: store.ColService,
 	Derived: map[string]columnar.Derivation{
-		store.ColLevel: {From: store.ColSeverity, Map: level},
+		store.ColLevel:   {From: store.ColSeverity, Map: level},
+		store.ColPattern: {From: store.ColBody, Map: func(v store.Value) string { return pattern.Skeleton(v.Str) }, Stored: true},
 	},
 }
 
