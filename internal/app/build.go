@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	prommeta "github.com/prometheus/prometheus/model/metadata"
@@ -13,6 +14,7 @@ import (
 	promapi "hinomi/internal/api/prometheus"
 	"hinomi/internal/api/tempo"
 	"hinomi/internal/config"
+	"hinomi/internal/detect/pattern"
 	"hinomi/internal/ingest/collector"
 	"hinomi/internal/ingest/gate"
 	"hinomi/internal/ingest/ledger"
@@ -20,6 +22,7 @@ import (
 	"hinomi/internal/ingest/spanmetrics"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
+	"hinomi/internal/query/plan"
 	"hinomi/internal/query/promql"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
@@ -123,12 +126,35 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Logger: a.log, Version: a.opts.Version})
+	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Logger: a.log, Version: a.opts.Version,
+		Patterns: logPatterns(engine)})
 	if err != nil {
 		return err
 	}
+	// Tails are hijacked connections, which the server's shutdown does not see.
+	a.life.add("log tails", func(context.Context) error { return api.Close() })
 	api.Register(mux)
 	return nil
+}
+
+// logPatterns answers Loki's patterns, which writes <_> for what varies.
+func logPatterns(engine *logql.Engine) loki.PatternsFunc {
+	return func(ctx context.Context, scope model.Scope, r loki.PatternsRequest) ([]loki.Pattern, error) {
+		found, start, _, err := engine.Patterns(ctx, scope, logql.PatternsRequest{From: r.From, To: r.To, Step: int64(r.Step), Selector: r.Selector})
+		if err != nil {
+			return nil, err
+		}
+		out := make([]loki.Pattern, len(found))
+		for i, p := range found {
+			out[i] = loki.Pattern{Text: strings.ReplaceAll(p.Pattern, pattern.Any, "<_>"), Level: p.Level}
+			for k, n := range p.Counts {
+				if !plan.IsAbsent(n) {
+					out[i].Samples = append(out[i].Samples, loki.PatternSample{Ts: start + int64(k)*int64(r.Step), Lines: int64(n)})
+				}
+			}
+		}
+		return out, nil
+	}
 }
 
 func (a *App) tempo(cfg *config.Config, mux *http.ServeMux) error {

@@ -47,6 +47,9 @@ func (t *Table) compact(now time.Time) error {
 	}
 }
 
+// CompactNow merges what is due and returns when that is done.
+func (t *Table) CompactNow() error { return t.compact(t.opts.Now()) }
+
 // pickCompaction returns acquired segments of one partition and level.
 func (t *Table) pickCompaction(idle bool) []*segment {
 	type class struct {
