@@ -261,6 +261,21 @@ func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, err
 	return v, nil
 }
 
+// compact copies texts into one piece of memory.
+func compact(strs []string, size int64) []string {
+	all := make([]byte, 0, size)
+	for _, s := range strs {
+		all = append(all, s...)
+	}
+	out := make([]string, len(strs))
+	at := 0
+	for i, s := range strs {
+		out[i] = bytesString(all[at : at+len(s)])
+		at += len(s)
+	}
+	return out
+}
+
 func textBytes(v *store.Vec) (n int64) {
 	for _, s := range v.Strs {
 		n += int64(len(s)) + 8
@@ -284,14 +299,21 @@ func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
 	f := &w.table.schema.Fields[field]
 	text := &store.Vec{Kind: f.Kind, Strs: make([]string, 0, n)}
 	bytes := int64(0)
-	for at := 0; at < n; at += parquetio.WindowRows {
-		v, err := gatherColumn(w.table.schema, w.parts, refs[at:min(at+parquetio.WindowRows, n)], f.Name, f.Kind, false)
+	const step = 2 * parquetio.WindowRows
+	for at := 0; at < n; at += step {
+		v, err := gatherColumn(w.table.schema, w.parts, refs[at:min(at+step, n)], f.Name, f.Kind, false)
 		if err != nil {
 			return 0, err
 		}
+		size := textBytes(v)
+		if w.dense {
+			// The texts are views into whole pages of every part: copied, they take
+			// a third of that.
+			v.Strs = compact(v.Strs, size)
+		}
 		text.Strs = append(text.Strs, v.Strs...)
-		if bytes += textBytes(v); bytes > rowGroupBytes {
-			n = min(n, at+parquetio.WindowRows)
+		if bytes += size; bytes > rowGroupBytes {
+			n = min(n, at+step)
 		}
 	}
 	w.text = text
