@@ -123,7 +123,7 @@ func (e *Engine) Metrics(ctx context.Context, scope model.Scope, r MetricsReques
 	if err != nil {
 		return MetricsResult{}, err
 	}
-	push, err := e.pusher(ctx, scope, w.start, w.end)
+	push, err := e.pusher(ctx, scope, w.start, w.end, q)
 	if err != nil {
 		return MetricsResult{}, err
 	}
