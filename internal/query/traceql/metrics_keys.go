@@ -223,6 +223,12 @@ type valueStage struct {
 }
 
 func (s *valueStage) Apply(f *plan.Frame) error {
+	if len(s.cols) == 1 {
+		if v := &f.Cols[s.cols[0]]; v.Kind == store.KindInt && v.Mixed == nil {
+			f.Cols = append(f.Cols, s.ints(v, f))
+			return nil
+		}
+	}
 	out := store.Vec{Kind: store.KindFloat, Valid: make([]bool, f.N), Floats: make([]float64, f.N)}
 	for i := range f.Rows() {
 		r := f.Row(i)
@@ -234,6 +240,20 @@ func (s *valueStage) Apply(f *plan.Frame) error {
 	}
 	f.Cols = append(f.Cols, out)
 	return nil
+}
+
+// ints is the fast way for a column of integers.
+func (s *valueStage) ints(v *store.Vec, f *plan.Frame) store.Vec {
+	scale := 1.0
+	if isDuration(s.attr) {
+		scale = float64(time.Second)
+	}
+	out := store.Vec{Kind: store.KindFloat, Valid: v.Valid, Floats: make([]float64, f.N)}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		out.Floats[r] = float64(v.Ints[r]) / scale
+	}
+	return out
 }
 
 func (s *valueStage) value(f *plan.Frame, r int) (float64, bool) {
@@ -269,6 +289,13 @@ type bucketStage struct {
 func (s *bucketStage) Apply(f *plan.Frame) error {
 	out := store.Vec{Kind: store.KindString, Codes: make([]uint32, f.N), Dict: s.names}
 	s.sel = emptySel(s.sel)
+	if len(s.cols) == 1 {
+		if v := &f.Cols[s.cols[0]]; v.Kind == store.KindInt && v.Mixed == nil {
+			s.ints(v, f, out.Codes)
+			f.Cols, f.Sel = append(f.Cols, out), s.sel
+			return nil
+		}
+	}
 	for i := range f.Rows() {
 		r := f.Row(i)
 		for _, c := range s.cols {
@@ -285,6 +312,20 @@ func (s *bucketStage) Apply(f *plan.Frame) error {
 	}
 	f.Cols, f.Sel = append(f.Cols, out), s.sel
 	return nil
+}
+
+// ints is the fast way for a column of integers.
+func (s *bucketStage) ints(v *store.Vec, f *plan.Frame, codes []uint32) {
+	for i := range f.Rows() {
+		r := f.Row(i)
+		if v.Valid != nil && !v.Valid[r] {
+			continue
+		}
+		if code, ok := intBucket(v.Ints[r]); ok {
+			codes[r] = code
+			s.sel = append(s.sel, int32(r))
+		}
+	}
 }
 
 func bucketOf(v store.Value) (uint32, bool) {
