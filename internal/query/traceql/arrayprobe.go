@@ -12,7 +12,7 @@ import (
 // probeRows bounds how many rows are looked through for arrays in one column. An
 // attribute's type belongs to its name in OpenTelemetry's conventions, so a column
 // of which this many rows hold no array is taken to hold none.
-const probeRows = 200_000
+const probeRows = 50_000
 
 // pusher learns which attributes there are on and around a range, and which of
 // those that a query names hold arrays: their columns need a wider predicate.
