@@ -27,7 +27,9 @@ func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64, 
 		ps.kinds[c.Ref] = c.Kind
 	}
 	for _, a := range referenced(query) {
-		for _, c := range columnsOf(a) {
+		own := *a
+		own.Parent = false
+		for _, c := range columnsOf(&own) {
 			if _, known := ps.arrays[c]; known || !ps.mayBeText(c) {
 				continue
 			}

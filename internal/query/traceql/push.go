@@ -81,7 +81,7 @@ func (ps *pusher) required(e Element) []store.Pred {
 	switch e := e.(type) {
 	case *SpansetFilter:
 		if e.Expr != nil {
-			return []store.Pred{ps.push(e.Expr).p}
+			return append([]store.Pred{ps.push(e.Expr).p}, ps.elsewhere(e.Expr)...)
 		}
 	case *SpansetOp:
 		switch {
