@@ -65,6 +65,17 @@ type keyStage struct {
 	dict  []string // of numbers
 	codes map[int64]uint32
 	ids   hexDict
+	valid []bool   // of the last frame, used again
+	out   []uint32 // as valid
+}
+
+// sized is a slice of n elements in the memory of buf; what they hold is not
+// defined.
+func sized[T any](buf []T, n int) []T {
+	if cap(buf) < n {
+		return make([]T, n)
+	}
+	return buf[:n]
 }
 
 // hexDict remembers the hex texts of the last dictionary of ids.
@@ -127,6 +138,10 @@ func filled(v store.Vec, f *plan.Frame) store.Vec {
 	return out
 }
 
+// maxKeyDict bounds the dictionary of numbers that a stage keeps from frame to
+// frame.
+const maxKeyDict = 1 << 16
+
 // texts renders a column as key texts.
 func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
 	switch {
@@ -139,7 +154,12 @@ func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
 	case v.Kind == store.KindString || v.Kind == store.KindBytes:
 		return v
 	}
-	out := store.Vec{Kind: store.KindString, Valid: make([]bool, f.N), Codes: make([]uint32, f.N)}
+	s.valid, s.out = sized(s.valid, f.N), sized(s.out, f.N)
+	clear(s.valid)
+	out := store.Vec{Kind: store.KindString, Valid: s.valid, Codes: s.out}
+	if len(s.dict) > maxKeyDict {
+		s.dict, s.codes = nil, map[int64]uint32{}
+	}
 	strs := map[string]uint32{}
 	for i := range f.Rows() {
 		r := f.Row(i)
@@ -184,15 +204,7 @@ func (s *keyStage) code(n int64) uint32 {
 	return code
 }
 
-// maxKeyDict bounds the dictionary that a stage keeps from frame to frame.
-const maxKeyDict = 1 << 16
-
 func (s *keyStage) add(text string) uint32 {
-	if len(s.dict) >= maxKeyDict {
-		// Codes of this frame still point into the old one, so a copy goes on.
-		s.dict = slices.Clip(s.dict)
-		s.codes = map[int64]uint32{}
-	}
 	s.dict = append(s.dict, text)
 	return uint32(len(s.dict) - 1)
 }
@@ -218,8 +230,10 @@ func (s *keyStage) hexIDs(v store.Vec, f *plan.Frame) store.Vec {
 
 // valueStage derives the number that a function reads: seconds of durations.
 type valueStage struct {
-	attr *Attribute
-	cols []int
+	attr  *Attribute
+	cols  []int
+	valid []bool // of the last frame, used again
+	out   []float64
 }
 
 func (s *valueStage) Apply(f *plan.Frame) error {
@@ -229,7 +243,9 @@ func (s *valueStage) Apply(f *plan.Frame) error {
 			return nil
 		}
 	}
-	out := store.Vec{Kind: store.KindFloat, Valid: make([]bool, f.N), Floats: make([]float64, f.N)}
+	s.valid, s.out = sized(s.valid, f.N), sized(s.out, f.N)
+	clear(s.valid)
+	out := store.Vec{Kind: store.KindFloat, Valid: s.valid, Floats: s.out}
 	for i := range f.Rows() {
 		r := f.Row(i)
 		v, ok := s.value(f, r)
@@ -248,7 +264,8 @@ func (s *valueStage) ints(v *store.Vec, f *plan.Frame) store.Vec {
 	if isDuration(s.attr) {
 		scale = float64(time.Second)
 	}
-	out := store.Vec{Kind: store.KindFloat, Valid: v.Valid, Floats: make([]float64, f.N)}
+	s.out = sized(s.out, f.N)
+	out := store.Vec{Kind: store.KindFloat, Valid: v.Valid, Floats: s.out}
 	for i := range f.Rows() {
 		r := f.Row(i)
 		out.Floats[r] = float64(v.Ints[r]) / scale
@@ -284,10 +301,12 @@ type bucketStage struct {
 	cols  []int
 	names []string
 	sel   []int32
+	out   []uint32 // of the last frame, used again
 }
 
 func (s *bucketStage) Apply(f *plan.Frame) error {
-	out := store.Vec{Kind: store.KindString, Codes: make([]uint32, f.N), Dict: s.names}
+	s.out = sized(s.out, f.N)
+	out := store.Vec{Kind: store.KindString, Codes: s.out, Dict: s.names}
 	s.sel = emptySel(s.sel)
 	if len(s.cols) == 1 {
 		if v := &f.Cols[s.cols[0]]; v.Kind == store.KindInt && v.Mixed == nil {
