@@ -17,6 +17,9 @@ const probeRows = 50_000
 // pusher learns which attributes there are on and around a range, and which of
 // those that a query names hold arrays: their columns need a wider predicate.
 func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64, query any) (*pusher, error) {
+	if !namesAttributes(query) {
+		return &pusher{}, nil
+	}
 	from, to = from-int64(e.o.Around), to+int64(e.o.Around)
 	cols, err := e.o.Store.Columns(ctx, scope, from, to)
 	if err != nil {
@@ -39,6 +42,24 @@ func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64, 
 		}
 	}
 	return ps, nil
+}
+
+// namesAttributes tells whether a query reads attributes, of which the store has
+// to be asked what there is; compare() reads all.
+func namesAttributes(query any) bool {
+	if q, ok := query.(*Query); ok && hasCompare(q.Metrics) {
+		return true
+	}
+	for _, a := range referenced(query) {
+		own := *a
+		own.Parent = false
+		for _, c := range columnsOf(&own) {
+			if c.Scope != store.Intrinsic {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (e *Engine) holdsArray(ctx context.Context, scope model.Scope, from, to int64, c store.ColumnRef) (found bool, err error) {
