@@ -61,6 +61,31 @@ func TestMetricsSayThatTheyArePartial(t *testing.T) {
 	}
 }
 
+// TestTooManyPoints: series times steps are bounded before memory is taken.
+func TestTooManyPoints(t *testing.T) {
+	r := wholeRange(`{ } | rate() by (span:id, trace:id)`)
+	r.Step = 60 * time.Millisecond // 10,001 steps and one before: 999 series fit
+	eng := budgetEngine(t, Options{})
+	if _, err := eng.Metrics(context.Background(), model.ScopeAll(), r); err != nil {
+		t.Fatal(err) // there are fewer
+	}
+	mem := storetest.New()
+	if _, err := mem.AppendTraces(context.Background(), model.ScopeAll(), randomTraces(rand.New(rand.NewPCG(2, 2)), 250)); err != nil {
+		t.Fatal(err)
+	}
+	eng, err := New(Options{Store: mem})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Metrics(context.Background(), model.ScopeAll(), r); !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "more than 999 series") {
+		t.Error(err)
+	}
+	r.Query = `{ } | compare({ status = error })`
+	if _, err := eng.Metrics(context.Background(), model.ScopeAll(), r); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMetricsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
