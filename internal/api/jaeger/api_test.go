@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -145,14 +146,14 @@ func TestNames(t *testing.T) {
 
 const tidyTrace = `{"traceID":"0a0000000000000000000000000000ff","spans":[` +
 	`{"traceID":"0a0000000000000000000000000000ff","spanID":"0000000000000001","operationName":"GET /rides","references":[],"startTime":1767322740000000,"duration":1500000,` +
-	`"tags":[{"key":"big","type":"int64","value":"1152921504606846976"},{"key":"cached","type":"bool","value":true},{"key":"http.status_code","type":"int64","value":503},` +
-	`{"key":"list","type":"string","value":"[\"x\"]"},{"key":"otel.scope.name","type":"string","value":"lib"},{"key":"otel.scope.version","type":"string","value":"1.0"},` +
-	`{"key":"otel.status_code","type":"string","value":"OK"},{"key":"ratio","type":"float64","value":0.5},{"key":"raw","type":"binary","value":"AQI="},{"key":"span.kind","type":"string","value":"server"}],` +
+	`"tags":[{"key":"otel.scope.name","type":"string","value":"lib"},{"key":"otel.scope.version","type":"string","value":"1.0"},{"key":"big","type":"int64","value":"1152921504606846976"},` +
+	`{"key":"cached","type":"bool","value":true},{"key":"http.status_code","type":"int64","value":503},{"key":"list","type":"string","value":"[\"x\"]"},{"key":"ratio","type":"float64","value":0.5},` +
+	`{"key":"raw","type":"binary","value":"AQI="},{"key":"span.kind","type":"string","value":"server"},{"key":"otel.status_code","type":"string","value":"OK"}],` +
 	`"logs":[],"processID":"p1","warnings":null},` +
 	`{"traceID":"0a0000000000000000000000000000ff","spanID":"0000000000000002","operationName":"match",` +
 	`"references":[{"refType":"CHILD_OF","traceID":"0a0000000000000000000000000000ff","spanID":"0000000000000001"},{"refType":"FOLLOWS_FROM","traceID":"0000000000000002","spanID":"0000000000000009"}],` +
-	`"startTime":1767322741000000,"duration":20000,"tags":[{"key":"error","type":"bool","value":true},{"key":"otel.scope.name","type":"string","value":"lib"},{"key":"otel.scope.version","type":"string","value":"1.0"},` +
-	`{"key":"otel.status_code","type":"string","value":"ERROR"},{"key":"otel.status_description","type":"string","value":"boom"},{"key":"span.kind","type":"string","value":"client"},{"key":"w3c.tracestate","type":"string","value":"a=b"}],` +
+	`"startTime":1767322741000000,"duration":20000,"tags":[{"key":"otel.scope.name","type":"string","value":"lib"},{"key":"otel.scope.version","type":"string","value":"1.0"},{"key":"span.kind","type":"string","value":"client"},` +
+	`{"key":"otel.status_code","type":"string","value":"ERROR"},{"key":"error","type":"bool","value":true},{"key":"otel.status_description","type":"string","value":"boom"},{"key":"w3c.tracestate","type":"string","value":"a=b"}],` +
 	`"logs":[{"timestamp":1767322742000000,"fields":[{"key":"event","type":"string","value":"exception"},{"key":"exception.type","type":"string","value":"Timeout"}]}],"processID":"p2","warnings":null}],` +
 	`"processes":{"p1":{"serviceName":"gateway","tags":[{"key":"pid","type":"int64","value":7}]},"p2":{"serviceName":"match","tags":[{"key":"pid","type":"int64","value":7}]}},"warnings":null}`
 
@@ -189,6 +190,30 @@ func found(t *testing.T, out string) string {
 		names = append(names, tr.Processes["p1"].ServiceName)
 	}
 	return strings.Join(names, " ")
+}
+
+func TestReferences(t *testing.T) {
+	sp := ptrace.NewSpan()
+	sp.SetTraceID(pcommon.TraceID{15: 1})
+	sp.SetParentSpanID(pcommon.SpanID{7: 2})
+	link := func(trace, span byte, kind string) {
+		l := sp.Links().AppendEmpty()
+		l.SetTraceID(pcommon.TraceID{15: trace})
+		l.SetSpanID(pcommon.SpanID{7: span})
+		if kind != "" {
+			l.Attributes().PutStr("opentracing.ref_type", kind)
+		}
+	}
+	link(1, 2, "follows_from") // of the parent
+	link(3, 4, "child_of")
+	link(0, 0, "") // to nothing
+	want := `[{FOLLOWS_FROM 0000000000000001 0000000000000002} {CHILD_OF 0000000000000003 0000000000000004}]`
+	if got := fmt.Sprint(references(sp, false)); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := references(sp, true); len(got) != 3 {
+		t.Errorf("raw: %v", got)
+	}
 }
 
 func TestSearch(t *testing.T) {

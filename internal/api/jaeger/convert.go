@@ -70,7 +70,7 @@ func traceIDText(id [16]byte) string {
 }
 
 // convert turns a trace into the UI's JSON. Unless raw it is tidied up as Jaeger
-// does: a span that was stored twice is shown once, tags are sorted, and a span
+// does: a span that was stored twice is shown once, attributes are sorted, and a span
 // whose parent is missing says so.
 func convert(td ptrace.Traces, raw bool) trace {
 	out := trace{Spans: []span{}, Processes: map[string]process{}}
@@ -113,21 +113,27 @@ func convert(td ptrace.Traces, raw bool) trace {
 
 func processOf(res pcommon.Resource, raw bool) process {
 	p := process{ServiceName: noService, Tags: []keyValue{}}
-	for k, v := range res.Attributes().All() {
-		if k == "service.name" {
-			p.ServiceName = v.AsString()
-			continue
-		}
-		p.Tags = append(p.Tags, tag(k, v))
+	if v, ok := res.Attributes().Get("service.name"); ok {
+		p.ServiceName = v.AsString()
 	}
-	sortTags(p.Tags, raw)
+	for _, t := range tags(res.Attributes(), raw) {
+		if t.Key != "service.name" {
+			p.Tags = append(p.Tags, t)
+		}
+	}
 	return p
 }
 
-func sortTags(tags []keyValue, raw bool) {
-	if !raw {
-		slices.SortStableFunc(tags, func(a, b keyValue) int { return cmp.Compare(a.Key, b.Key) })
+// tags are attributes by name; raw as they lie.
+func tags(m pcommon.Map, raw bool) []keyValue {
+	out := make([]keyValue, 0, m.Len())
+	for k, v := range m.All() {
+		out = append(out, tag(k, v))
 	}
+	if !raw {
+		slices.SortStableFunc(out, func(a, b keyValue) int { return cmp.Compare(a.Key, b.Key) })
+	}
+	return out
 }
 
 func spanOf(sp ptrace.Span, scope pcommon.InstrumentationScope, raw bool) span {
@@ -135,52 +141,61 @@ func spanOf(sp ptrace.Span, scope pcommon.InstrumentationScope, raw bool) span {
 	start, end := uint64(sp.StartTimestamp()), uint64(sp.EndTimestamp())
 	return span{
 		TraceID: traceIDText(sp.TraceID()), SpanID: hex.EncodeToString(id[:]), OperationName: sp.Name(),
-		References: references(sp), StartTime: start / 1000, Duration: (max(end, start) - start) / 1000,
+		References: references(sp, raw), StartTime: start / 1000, Duration: (max(end, start) - start) / 1000,
 		Tags: spanTags(sp, scope, raw), Logs: logs(sp, raw),
 	}
 }
 
-func references(sp ptrace.Span) []reference {
+// references are the parent, then the links. A link to the parent only says what
+// kind of parent it is; one to nothing is left out.
+func references(sp ptrace.Span, raw bool) []reference {
 	out := []reference{}
-	if p := sp.ParentSpanID(); !p.IsEmpty() {
-		out = append(out, reference{"CHILD_OF", traceIDText(sp.TraceID()), hex.EncodeToString(p[:])})
+	parent, trace := sp.ParentSpanID(), sp.TraceID()
+	if !parent.IsEmpty() {
+		out = append(out, reference{"CHILD_OF", traceIDText(trace), hex.EncodeToString(parent[:])})
 	}
 	for _, l := range sp.Links().All() {
 		id, typ := l.SpanID(), "FOLLOWS_FROM"
 		if v, ok := l.Attributes().Get("opentracing.ref_type"); ok && v.AsString() == "child_of" {
 			typ = "CHILD_OF"
 		}
-		out = append(out, reference{typ, traceIDText(l.TraceID()), hex.EncodeToString(id[:])})
+		switch {
+		case !raw && (l.TraceID().IsEmpty() || id.IsEmpty()):
+		case !parent.IsEmpty() && l.TraceID() == trace && id == parent:
+			out[0].RefType = typ
+		default:
+			out = append(out, reference{typ, traceIDText(l.TraceID()), hex.EncodeToString(id[:])})
+		}
 	}
 	return out
 }
 
+// spanTags are the scope, the attributes and then what OpenTelemetry has as fields.
 func spanTags(sp ptrace.Span, scope pcommon.InstrumentationScope, raw bool) []keyValue {
-	tags := []keyValue{}
+	out := []keyValue{}
 	add := func(key, val string) {
 		if val != "" {
-			tags = append(tags, keyValue{key, "string", val})
+			out = append(out, keyValue{key, "string", val})
 		}
 	}
 	add("otel.scope.name", scope.Name())
 	add("otel.scope.version", scope.Version())
-	for k, v := range sp.Attributes().All() {
-		tags = append(tags, tag(k, v))
-	}
+	out = append(out, tags(sp.Attributes(), raw)...)
 	add("span.kind", kindName(int64(sp.Kind())))
 	switch sp.Status().Code() {
 	case ptrace.StatusCodeOk:
 		add("otel.status_code", "OK")
 	case ptrace.StatusCodeError:
 		add("otel.status_code", "ERROR")
-		tags = append(tags, keyValue{"error", "bool", true})
+		out = append(out, keyValue{"error", "bool", true})
 	}
 	add("otel.status_description", sp.Status().Message())
 	add("w3c.tracestate", sp.TraceState().AsRaw())
-	sortTags(tags, raw)
-	return tags
+	return out
 }
 
+// logs are the events; the name is the first field unless an attribute is called
+// event.
 func logs(sp ptrace.Span, raw bool) []logEntry {
 	out := []logEntry{}
 	for _, e := range sp.Events().All() {
@@ -188,10 +203,7 @@ func logs(sp ptrace.Span, raw bool) []logEntry {
 		if _, ok := e.Attributes().Get("event"); !ok && e.Name() != "" {
 			l.Fields = append(l.Fields, keyValue{"event", "string", e.Name()})
 		}
-		for k, v := range e.Attributes().All() {
-			l.Fields = append(l.Fields, tag(k, v))
-		}
-		sortTags(l.Fields, raw)
+		l.Fields = append(l.Fields, tags(e.Attributes(), raw)...)
 		out = append(out, l)
 	}
 	return out

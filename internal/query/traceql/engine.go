@@ -137,7 +137,7 @@ func (e *Engine) Search(ctx context.Context, scope model.Scope, r Request) (Resu
 	if r.Spss <= 0 {
 		r.Spss = DefaultSpss
 	}
-	push, err := e.pusher(ctx, scope, r.Start.UnixNano(), r.End.UnixNano())
+	push, err := e.pusher(ctx, scope, r.Start.UnixNano(), r.End.UnixNano(), pipe)
 	if err != nil {
 		return Result{}, err
 	}
@@ -153,17 +153,4 @@ func (e *Engine) Search(ctx context.Context, scope model.Scope, r Request) (Resu
 	s.res.Traces = s.res.Traces[s.handed:]
 	slices.SortStableFunc(s.res.Traces, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
 	return s.res, err
-}
-
-// pusher learns which attributes there are on and around a range.
-func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64) (*pusher, error) {
-	cols, err := e.o.Store.Columns(ctx, scope, from-int64(e.o.Around), to+int64(e.o.Around))
-	if err != nil {
-		return nil, fmt.Errorf("list columns: %w", err)
-	}
-	ps := &pusher{kinds: make(map[store.ColumnRef]store.Kind, len(cols))}
-	for _, c := range cols {
-		ps.kinds[c.Ref] = c.Kind
-	}
-	return ps, nil
 }

@@ -91,6 +91,9 @@ func (ev *evaluator) binary(b *Binary, s *Span) []Static {
 		}
 		return []Static{arithmetic(b.Op, left[0], right[0])}
 	}
+	if isNil(b.L) && isNil(b.R) {
+		return []Static{boolStatic(false)} // nil says something only of an attribute
+	}
 	if isNil(b.L) || isNil(b.R) {
 		absent := true
 		for _, v := range append(left, right...) {

@@ -63,6 +63,16 @@ func referenced(e any) []*Attribute {
 				seen[*e] = true
 				out = append(out, e)
 			}
+		case *Query:
+			if e.Pipe != nil {
+				walk(e.Pipe)
+			}
+			for _, m := range pipelines(e.Metrics) {
+				walk(m.Pipe)
+				if m.Agg.Sel != nil {
+					walk(m.Agg.Sel)
+				}
+			}
 		case *Binary:
 			walk(e.L)
 			walk(e.R)

@@ -18,8 +18,9 @@ const (
 	// MaxSeries bounds the series of an answer: more cannot be read by anybody.
 	MaxSeries = 1000
 	// MaxGroups bounds the series that an aggregation makes before topk, filters
-	// and quantiles; they take 8 bytes for each step.
+	// and quantiles, maxPoints their points: they take 8 bytes each.
 	MaxGroups = 100_000
+	maxPoints = 10_000_000
 	// MaxExemplars is the default and the most of them in an answer, as in Tempo.
 	MaxExemplars = 100
 )
@@ -123,7 +124,7 @@ func (e *Engine) Metrics(ctx context.Context, scope model.Scope, r MetricsReques
 	if err != nil {
 		return MetricsResult{}, err
 	}
-	push, err := e.pusher(ctx, scope, w.start, w.end)
+	push, err := e.pusher(ctx, scope, w.start, w.end, q)
 	if err != nil {
 		return MetricsResult{}, err
 	}
@@ -204,8 +205,9 @@ func (m *metrics) note(stats store.ScanStats, partial bool, err error) error {
 	case stats.Quarantined > 0:
 		m.partial("some damaged parts of the store could not be read: spans may be missing")
 	}
-	if errors.Is(err, plan.ErrSeriesLimit) {
-		return fmt.Errorf("%w: more than %d series: group by fewer attributes or filter first", ErrLimit, MaxGroups)
+	var tooMany *plan.SeriesLimitError
+	if errors.As(err, &tooMany) {
+		return fmt.Errorf("%w: more than %d series: group by fewer attributes, use a longer step or filter first", ErrLimit, tooMany.Limit)
 	}
 	if errors.Is(err, plan.ErrSampleLimit) {
 		return fmt.Errorf("%w: too many series and steps: use a longer step or group by fewer attributes", ErrLimit)

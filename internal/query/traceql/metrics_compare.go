@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
@@ -21,6 +22,7 @@ type comparison struct {
 	w     window
 	topN  int
 	sides [2]map[string]*attributeCounts
+	left  int // points that may still be made
 }
 
 // Sides of a comparison and their __meta_type.
@@ -46,11 +48,12 @@ func (c *comparison) attribute(side int, name string) *attributeCounts {
 }
 
 // counter returns the counts of a value, nil when there are too many values.
-func (a *attributeCounts) counter(key string) []float64 {
+func (c *comparison) counter(a *attributeCounts, key string) []float64 {
 	v := a.values[key]
-	if v == nil && len(a.values) < maxCompareValues {
+	if v == nil && len(a.values) < maxCompareValues && c.left >= len(a.total) {
 		v = make([]float64, len(a.total))
-		a.values[string([]byte(key))] = v
+		a.values[strings.Clone(key)] = v
+		c.left -= len(a.total)
 	}
 	return v
 }
@@ -60,7 +63,7 @@ func (a *attributeCounts) counter(key string) []float64 {
 // and of name, kind and status. Attributes of events and links are not counted.
 func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Series, error) {
 	a := p.Agg
-	c := &comparison{w: m.w, topN: a.TopN}
+	c := &comparison{w: m.w, topN: a.TopN, left: maxPoints}
 	for i := range c.sides {
 		c.sides[i] = map[string]*attributeCounts{}
 	}
@@ -167,14 +170,14 @@ func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Fram
 		}
 		a.total[steps[i]]++
 		if v.Codes == nil {
-			if n := a.counter(v.Str(r)); n != nil {
+			if n := c.counter(a, v.Str(r)); n != nil {
 				n[steps[i]]++
 			}
 			continue
 		}
 		code := v.Codes[r]
 		if buf[code] == nil {
-			if buf[code] = a.counter(v.Dict[code]); buf[code] == nil {
+			if buf[code] = c.counter(a, v.Dict[code]); buf[code] == nil {
 				continue
 			}
 		}
@@ -224,7 +227,7 @@ func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr
 				}
 				a := c.attribute(side, name)
 				a.total[k]++
-				if n := a.counter(encodeKey(v)); n != nil {
+				if n := c.counter(a, encodeKey(v)); n != nil {
 					n[k]++
 				}
 			}

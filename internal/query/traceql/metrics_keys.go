@@ -65,6 +65,17 @@ type keyStage struct {
 	dict  []string // of numbers
 	codes map[int64]uint32
 	ids   hexDict
+	valid []bool   // of the last frame, used again
+	out   []uint32 // as valid
+}
+
+// sized is a slice of n elements in the memory of buf; what they hold is not
+// defined.
+func sized[T any](buf []T, n int) []T {
+	if cap(buf) < n {
+		return make([]T, n)
+	}
+	return buf[:n]
 }
 
 // hexDict remembers the hex texts of the last dictionary of ids.
@@ -127,6 +138,10 @@ func filled(v store.Vec, f *plan.Frame) store.Vec {
 	return out
 }
 
+// maxKeyDict bounds the dictionary of numbers that a stage keeps from frame to
+// frame.
+const maxKeyDict = 1 << 16
+
 // texts renders a column as key texts.
 func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
 	switch {
@@ -139,7 +154,12 @@ func (s *keyStage) texts(v store.Vec, f *plan.Frame) store.Vec {
 	case v.Kind == store.KindString || v.Kind == store.KindBytes:
 		return v
 	}
-	out := store.Vec{Kind: store.KindString, Valid: make([]bool, f.N), Codes: make([]uint32, f.N)}
+	s.valid, s.out = sized(s.valid, f.N), sized(s.out, f.N)
+	clear(s.valid)
+	out := store.Vec{Kind: store.KindString, Valid: s.valid, Codes: s.out}
+	if len(s.dict) > maxKeyDict {
+		s.dict, s.codes = nil, map[int64]uint32{}
+	}
 	strs := map[string]uint32{}
 	for i := range f.Rows() {
 		r := f.Row(i)
@@ -184,15 +204,7 @@ func (s *keyStage) code(n int64) uint32 {
 	return code
 }
 
-// maxKeyDict bounds the dictionary that a stage keeps from frame to frame.
-const maxKeyDict = 1 << 16
-
 func (s *keyStage) add(text string) uint32 {
-	if len(s.dict) >= maxKeyDict {
-		// Codes of this frame still point into the old one, so a copy goes on.
-		s.dict = slices.Clip(s.dict)
-		s.codes = map[int64]uint32{}
-	}
 	s.dict = append(s.dict, text)
 	return uint32(len(s.dict) - 1)
 }
@@ -218,12 +230,22 @@ func (s *keyStage) hexIDs(v store.Vec, f *plan.Frame) store.Vec {
 
 // valueStage derives the number that a function reads: seconds of durations.
 type valueStage struct {
-	attr *Attribute
-	cols []int
+	attr  *Attribute
+	cols  []int
+	valid []bool // of the last frame, used again
+	out   []float64
 }
 
 func (s *valueStage) Apply(f *plan.Frame) error {
-	out := store.Vec{Kind: store.KindFloat, Valid: make([]bool, f.N), Floats: make([]float64, f.N)}
+	if len(s.cols) == 1 {
+		if v := &f.Cols[s.cols[0]]; v.Kind == store.KindInt && v.Mixed == nil {
+			f.Cols = append(f.Cols, s.ints(v, f))
+			return nil
+		}
+	}
+	s.valid, s.out = sized(s.valid, f.N), sized(s.out, f.N)
+	clear(s.valid)
+	out := store.Vec{Kind: store.KindFloat, Valid: s.valid, Floats: s.out}
 	for i := range f.Rows() {
 		r := f.Row(i)
 		v, ok := s.value(f, r)
@@ -234,6 +256,21 @@ func (s *valueStage) Apply(f *plan.Frame) error {
 	}
 	f.Cols = append(f.Cols, out)
 	return nil
+}
+
+// ints is the fast way for a column of integers.
+func (s *valueStage) ints(v *store.Vec, f *plan.Frame) store.Vec {
+	scale := 1.0
+	if isDuration(s.attr) {
+		scale = float64(time.Second)
+	}
+	s.out = sized(s.out, f.N)
+	out := store.Vec{Kind: store.KindFloat, Valid: v.Valid, Floats: s.out}
+	for i := range f.Rows() {
+		r := f.Row(i)
+		out.Floats[r] = float64(v.Ints[r]) / scale
+	}
+	return out
 }
 
 func (s *valueStage) value(f *plan.Frame, r int) (float64, bool) {
@@ -264,11 +301,20 @@ type bucketStage struct {
 	cols  []int
 	names []string
 	sel   []int32
+	out   []uint32 // of the last frame, used again
 }
 
 func (s *bucketStage) Apply(f *plan.Frame) error {
-	out := store.Vec{Kind: store.KindString, Codes: make([]uint32, f.N), Dict: s.names}
+	s.out = sized(s.out, f.N)
+	out := store.Vec{Kind: store.KindString, Codes: s.out, Dict: s.names}
 	s.sel = emptySel(s.sel)
+	if len(s.cols) == 1 {
+		if v := &f.Cols[s.cols[0]]; v.Kind == store.KindInt && v.Mixed == nil {
+			s.ints(v, f, out.Codes)
+			f.Cols, f.Sel = append(f.Cols, out), s.sel
+			return nil
+		}
+	}
 	for i := range f.Rows() {
 		r := f.Row(i)
 		for _, c := range s.cols {
@@ -285,6 +331,20 @@ func (s *bucketStage) Apply(f *plan.Frame) error {
 	}
 	f.Cols, f.Sel = append(f.Cols, out), s.sel
 	return nil
+}
+
+// ints is the fast way for a column of integers.
+func (s *bucketStage) ints(v *store.Vec, f *plan.Frame, codes []uint32) {
+	for i := range f.Rows() {
+		r := f.Row(i)
+		if v.Valid != nil && !v.Valid[r] {
+			continue
+		}
+		if code, ok := intBucket(v.Ints[r]); ok {
+			codes[r] = code
+			s.sel = append(s.sel, int32(r))
+		}
+	}
 }
 
 func bucketOf(v store.Value) (uint32, bool) {

@@ -129,7 +129,8 @@ func (m *metrics) pipeline(p *MetricsPipeline) ([]Series, error) {
 // then what the stages append: the keys and the value or bucket.
 func (m *metrics) aggregation(a *MetricsAgg, first int) plan.Aggregate {
 	out := plan.Aggregate{
-		Time: 0, Start: m.w.start + m.w.step, End: m.w.end, Step: m.w.step, Range: m.w.step, SeriesLimit: MaxGroups,
+		Time: 0, Start: m.w.start + m.w.step, End: m.w.end, Step: m.w.step, Range: m.w.step,
+		SeriesLimit: min(MaxGroups, max(1, maxPoints/m.w.steps())),
 	}
 	if m.w.instant {
 		out.Start = m.w.end

@@ -84,13 +84,35 @@ func (m *metrics) eval(e MetricsExpr) ([]Series, error) {
 	return nil, nil
 }
 
-// topK keeps at each step the n largest, or smallest, values. Equal values keep
-// the series that sorts first.
+// rank orders series with equal values as Tempo does: what is alphabetically
+// earlier, or a larger number, counts as more. Tempo compares the bits of numbers,
+// so negative ones count most.
+func rank(a, b *Series) int {
+	at := func(s *Series, i int) Named {
+		if i < len(s.Labels) && s.Labels[i].Name != nameLabel {
+			if l := s.Labels[i]; l.Val.Type != TypeNil {
+				return l
+			}
+			return Named{s.Labels[i].Name, strStatic("nil")}
+		}
+		return Named{}
+	}
+	for i := range max(len(a.Labels), len(b.Labels)) {
+		x, y := at(a, i), at(b, i)
+		c := cmp.Or(strings.Compare(y.Val.Str, x.Val.Str), strings.Compare(y.Name, x.Name), cmp.Compare(x.Val.Type, y.Val.Type),
+			cmp.Compare(uint64(x.Val.Int), uint64(y.Val.Int)), cmp.Compare(math.Float64bits(x.Val.Flt), math.Float64bits(y.Val.Flt)))
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// topK keeps at each step the n largest, or smallest, values.
 func topK(set []Series, n int, bottom bool, steps int) []Series {
 	if len(set) <= n {
 		return set
 	}
-	sortSeries(set)
 	keep := make([][]bool, len(set))
 	for i := range keep {
 		keep[i] = make([]bool, steps)
@@ -103,8 +125,8 @@ func topK(set []Series, n int, bottom bool, steps int) []Series {
 				order = append(order, i)
 			}
 		}
-		slices.SortStableFunc(order, func(a, b int) int {
-			c := cmp.Compare(set[b].Values[k], set[a].Values[k])
+		slices.SortFunc(order, func(a, b int) int {
+			c := cmp.Or(cmp.Compare(set[b].Values[k], set[a].Values[k]), rank(&set[b], &set[a]))
 			if bottom {
 				c = -c
 			}

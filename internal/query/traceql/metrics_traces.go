@@ -1,9 +1,11 @@
 package traceql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -146,7 +148,7 @@ func (m *metrics) traces(p *MetricsPipeline, also []*Attribute, fn func(*evaluat
 		r.cols.attribute(a)
 	}
 	began := time.Now()
-	ids, err := m.traceIDs(m.push.pushPipeline(p.Pipe))
+	ids, err := m.traceIDs(m.push.requiredBy(p.Pipe))
 	if err != nil {
 		return err
 	}
@@ -186,13 +188,39 @@ func (m *metrics) traces(p *MetricsPipeline, also []*Attribute, fn func(*evaluat
 	return nil
 }
 
-// traceIDs lists the traces with a span that satisfies where in the window, or
-// around it, because a trace's other spans may be what matches inside. They are
-// sorted, so that chunks lie together in the segments.
-func (m *metrics) traceIDs(where store.Pred) ([]string, error) {
-	if _, ok := where.(store.True); ok {
-		where = nil
+// traceIDs lists the traces that have, for each predicate, a span that satisfies
+// it. They are sorted, so that chunks lie together in the segments.
+func (m *metrics) traceIDs(where []store.Pred) ([]string, error) {
+	where = slices.DeleteFunc(slices.Clone(where), func(p store.Pred) bool { return weight(p) == 0 })
+	if len(where) == 0 {
+		where = []store.Pred{nil}
 	}
+	// What narrows most comes first: later scans only take traces out.
+	slices.SortStableFunc(where, func(a, b store.Pred) int { return cmp.Compare(weight(b), weight(a)) })
+	var have map[string]struct{}
+	for _, p := range where {
+		next, err := m.tracesWith(p, have)
+		if err != nil {
+			return nil, err
+		}
+		if have = next; len(have) == 0 {
+			return nil, nil
+		}
+	}
+	if limit := m.e.o.MaxInspected; len(have) > limit {
+		m.partial("the query looks at whole traces and there are more than %d: narrow the time range or the filter", limit)
+		return slices.Sorted(maps.Keys(have))[:limit], nil
+	}
+	return slices.Sorted(maps.Keys(have)), nil
+}
+
+// maxTraceIDs bounds the ids held at once; they take about 80 bytes each.
+const maxTraceIDs = 2_000_000
+
+// tracesWith lists the traces of within (nil: all) with a span that satisfies
+// where in the window, or around it, because a trace's other spans may be what
+// matches inside.
+func (m *metrics) tracesWith(where store.Pred, within map[string]struct{}) (map[string]struct{}, error) {
 	around := int64(m.e.o.Around)
 	if where == nil {
 		around = 0 // every span is one to find, so one inside is enough
@@ -208,26 +236,19 @@ func (m *metrics) traceIDs(where store.Pred) ([]string, error) {
 			if id == last || id == "" {
 				continue
 			}
-			if _, ok := seen[id]; !ok {
-				if len(seen) >= m.e.o.MaxInspected {
-					return store.ErrBudget
-				}
-				seen[strings.Clone(id)] = struct{}{}
-			}
 			last = id
+			if _, ok := seen[id]; ok {
+				continue
+			}
+			if _, ok := within[id]; within != nil && !ok {
+				continue
+			}
+			if len(seen) >= maxTraceIDs {
+				return store.ErrBudget
+			}
+			seen[strings.Clone(id)] = struct{}{}
 		}
 		return m.ctx.Err()
 	})
-	if errors.Is(err, store.ErrBudget) && len(seen) >= m.e.o.MaxInspected {
-		m.res.Stats.Add(stats)
-		m.partial("the query looks at whole traces and there are more than %d: narrow the time range or the filter", m.e.o.MaxInspected)
-	} else if err := m.note(stats, false, err); err != nil {
-		return nil, err
-	}
-	ids := make([]string, 0, len(seen))
-	for id := range seen {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids, nil
+	return seen, m.note(stats, false, err)
 }

@@ -138,8 +138,12 @@ func randomCondition(rnd *rand.Rand, depth int, traceWide bool) string {
 		func() string { return pick("true", "false", "kind != nil", "5 > 3") },
 	}
 	wide := []func() string{
-		func() string { return "rootName " + pick("=", "!=") + ` "GET"` },
-		func() string { return "rootServiceName " + pick("=", "!=") + ` "web"` },
+		func() string {
+			return "rootName " + pick("=", "!=", "=~", "!~") + ` "` + pick("GET", "P.*", ".*") + `"`
+		},
+		func() string { return "rootServiceName " + pick("=", "!=", ">") + ` "web"` },
+		func() string { return "parent.x " + pick("=", "!=", "<") + pick(` "a"`, " 2") },
+		func() string { return "parent.name " + pick("=", "=~") + ` "GET"` },
 		func() string { return "trace:duration " + cmp() + " 2s" },
 		func() string { return "span:childCount " + cmp() + " 1" },
 		func() string { return "parent.n " + cmp() + " 10" },

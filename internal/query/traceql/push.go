@@ -25,20 +25,21 @@ func exactly(p store.Pred) pushed { return pushed{p: p, plain: p, exact: true} }
 func superset(p store.Pred) pushed { return pushed{p: p, plain: p} }
 
 // pusher turns expressions into predicates. kinds are the attribute columns that
-// exist in the searched range; a column that holds no text holds no arrays. A nil
-// map knows nothing.
+// exist in the searched range, arrays those of them that hold arrays.
 type pusher struct {
-	kinds map[store.ColumnRef]store.Kind
+	kinds  map[store.ColumnRef]store.Kind
+	arrays map[store.ColumnRef]bool
 }
 
-// mayHoldArrays tells whether an array can be in a column.
-func (ps *pusher) mayHoldArrays(c store.ColumnRef) bool {
+// mayBeText tells whether a column of an attribute can hold texts, as which the
+// store renders arrays.
+func (ps *pusher) mayBeText(c store.ColumnRef) bool {
 	if c.Scope == store.Intrinsic || c == (store.ColumnRef{Scope: store.Resource, Name: "service.name"}) ||
 		c.Scope == store.Instrumentation && (c.Name == "name" || c.Name == "version") {
 		return false
 	}
-	k, ok := ps.kinds[c]
-	return ps.kinds == nil || ok && (k == store.KindString || k == store.KindMixed)
+	k := ps.kinds[c]
+	return k == store.KindString || k == store.KindMixed
 }
 
 // bracket is satisfied by the texts that begin as a JSON array does. It is a
@@ -51,7 +52,7 @@ func bracket(c store.ColumnRef) store.Pred {
 func (ps *pusher) withArrays(x pushed, cols []store.ColumnRef) pushed {
 	or := store.Or{x.plain}
 	for _, c := range cols {
-		if ps.mayHoldArrays(c) {
+		if ps.arrays[c] {
 			or = append(or, bracket(c))
 			x.arrays = append(x.arrays, c)
 		}
@@ -80,7 +81,7 @@ func (ps *pusher) required(e Element) []store.Pred {
 	switch e := e.(type) {
 	case *SpansetFilter:
 		if e.Expr != nil {
-			return []store.Pred{ps.push(e.Expr).p}
+			return append([]store.Pred{ps.push(e.Expr).p}, ps.elsewhere(e.Expr)...)
 		}
 	case *SpansetOp:
 		switch {
@@ -372,7 +373,7 @@ func (ps *pusher) pushRegex(a *Attribute, b *Binary) pushed {
 	exact := true
 	for _, c := range cols {
 		k, known := ps.kinds[c]
-		exact = exact && (c.Scope == store.Intrinsic || ps.kinds != nil && (!known || k == store.KindString))
+		exact = exact && (c.Scope == store.Intrinsic || !known || k == store.KindString)
 	}
 	return ps.withArrays(pushed{p: p, plain: p, exact: exact}, cols)
 }

@@ -30,7 +30,8 @@ import (
 //	trace 1                            then its spans:
 //	  ID PARENT START DURATION SERVICE "NAME" key=value …
 //	                                   PARENT - is none; kind=, status=, message=,
-//	                                   resource.x= and event.NAME.x= are taken apart
+//	                                   resource.x=, event.NAME.x= and link.TRACE.x= are
+//	                                   taken apart, [a,b] is an array
 //	eval [limit N] [spss N] QUERY      then TRACE: ID ID … for each spanset, newest
 //	                                   trace first; by and aggregates in brackets
 //	eval show QUERY                    then TRACE ID key=value …
@@ -173,7 +174,16 @@ func loadTrace(mem store.TraceStore, id string, body []string) error {
 
 func setPair(res pcommon.Resource, sp ptrace.Span, k, v string) {
 	put := func(m pcommon.Map, k, v string) {
-		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+		if list, ok := strings.CutPrefix(v, "["); ok {
+			arr := m.PutEmptySlice(k)
+			for x := range strings.SplitSeq(strings.TrimSuffix(list, "]"), ",") {
+				if n, err := strconv.ParseInt(x, 10, 64); err == nil {
+					arr.AppendEmpty().SetInt(n)
+				} else {
+					arr.AppendEmpty().SetStr(x)
+				}
+			}
+		} else if n, err := strconv.ParseInt(v, 10, 64); err == nil {
 			m.PutInt(k, n)
 		} else if f, err := strconv.ParseFloat(v, 64); err == nil {
 			m.PutDouble(k, f)
@@ -198,6 +208,14 @@ func setPair(res pcommon.Resource, sp ptrace.Span, k, v string) {
 		e.SetName(name)
 		e.SetTimestamp(sp.StartTimestamp() + 5e6)
 		put(e.Attributes(), attr, v)
+	case strings.HasPrefix(k, "link."):
+		// link.TRACE.x=v links to span a of that trace.
+		to, attr, _ := strings.Cut(strings.TrimPrefix(k, "link."), ".")
+		n, _ := strconv.Atoi(to)
+		l := sp.Links().AppendEmpty()
+		l.SetTraceID(pcommon.TraceID{15: byte(n)})
+		l.SetSpanID(pcommon.SpanID{0: 'a'})
+		put(l.Attributes(), attr, v)
 	default:
 		put(sp.Attributes(), k, v)
 	}

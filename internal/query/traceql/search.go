@@ -26,6 +26,9 @@ type search struct {
 	res   Result
 	// handed is how many of the traces were given to Request.Found.
 	handed int
+	// within asks for a span in the range of each trace, because candidates are
+	// looked for around it.
+	within bool
 }
 
 // rounds looks at the newest candidate traces first and goes on to older ones
@@ -33,9 +36,15 @@ type search struct {
 func (s *search) rounds() error {
 	began := time.Now()
 	from, bound := s.r.Start.UnixNano(), s.r.End.UnixNano()
-	where, possible, err := s.rarest(from, bound)
+	where, several, possible, err := s.rarest(from, bound)
 	if err != nil || !possible {
 		return err
+	}
+	if several {
+		// The span that is looked for may lie outside while another one that the
+		// query names lies inside.
+		s.within = true
+		from, bound = from-int64(s.e.o.Around), bound+int64(s.e.o.Around)
 	}
 	for size := max(s.r.Limit, 16); from < bound; size = min(size*4, maxChunk) {
 		c, err := s.candidates(where, from, bound, size)
@@ -83,19 +92,21 @@ func (s *search) handOver() error {
 
 // rarest chooses the predicate to find candidates by. When a trace needs several
 // kinds of spans, each kind is looked for from the newest end: a kind that is
-// nowhere ends the search, and the one that is met last is the rarest.
-func (s *search) rarest(from, to int64) (where store.Pred, possible bool, err error) {
+// nowhere ends the search, and the one that is met last is the rarest. several tells
+// that it needs several kinds.
+func (s *search) rarest(from, to int64) (where store.Pred, several, possible bool, err error) {
 	var list []store.Pred
-	for _, p := range s.push.requiredBy(s.pipe) {
+	all := s.push.requiredBy(s.pipe)
+	for _, p := range all {
 		if weight(p) > 0 {
 			list = append(list, p)
 		}
 	}
 	switch len(list) {
 	case 0:
-		return nil, true, nil
+		return nil, false, true, nil
 	case 1:
-		return list[0], true, nil
+		return list[0], len(all) > 1, true, nil
 	}
 	// Spans around the searched range may complete a trace.
 	from, to = from-int64(s.e.o.Around), to+int64(s.e.o.Around)
@@ -115,16 +126,16 @@ func (s *search) rarest(from, to int64) (where store.Pred, possible bool, err er
 			return nil
 		})
 		if err := s.note(stats, err); err != nil {
-			return nil, false, err
+			return nil, true, false, err
 		}
 		if !found {
-			return nil, false, nil
+			return nil, true, false, nil
 		}
 		if where == nil || newest < oldest {
 			where, oldest = p, newest
 		}
 	}
-	return where, true, nil
+	return where, true, true, nil
 }
 
 // candidate is a trace with a matching span, and when the newest one started.
@@ -251,6 +262,9 @@ func (s *search) inspect(part []candidate) error {
 	}
 	for _, t := range traces {
 		s.res.Inspected++
+		if s.within && !t.startsIn(s.r.Start.UnixNano(), s.r.End.UnixNano()) {
+			continue
+		}
 		if d := t.end - t.start; d < int64(s.r.MinDuration) || s.r.MaxDuration > 0 && d > int64(s.r.MaxDuration) {
 			continue
 		}

@@ -37,14 +37,16 @@ func (e *Engine) TagNames(ctx context.Context, scope model.Scope, from, to int64
 	if err != nil {
 		return Tags{}, fmt.Errorf("list columns: %w", err)
 	}
-	push := &pusher{kinds: map[store.ColumnRef]store.Kind{}}
-	refs := make([]store.ColumnRef, 0, len(cols))
-	for _, c := range cols {
-		push.kinds[c.Ref] = c.Kind
-		refs = append(refs, c.Ref)
+	refs := make([]store.ColumnRef, len(cols))
+	for i, c := range cols {
+		refs[i] = c.Ref
 	}
 	where := store.Pred(store.True{})
 	if filter != nil {
+		push, err := e.pusher(ctx, scope, from, to, filter)
+		if err != nil {
+			return Tags{}, err
+		}
 		where = push.pushPipeline(filter)
 	}
 	if _, all := where.(store.True); !all {
@@ -173,7 +175,7 @@ func (e *Engine) TagValues(ctx context.Context, scope model.Scope, a *Attribute,
 		}
 	}
 	if filter != nil {
-		push, err := e.pusher(ctx, scope, from, to)
+		push, err := e.pusher(ctx, scope, from, to, filter)
 		if err != nil {
 			return nil, stats, err
 		}

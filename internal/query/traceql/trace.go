@@ -182,6 +182,11 @@ func (t *Trace) link() {
 	}
 }
 
+// startsIn tells whether a span starts in [from, to).
+func (t *Trace) startsIn(from, to int64) bool {
+	return slices.ContainsFunc(t.Spans, func(s *Span) bool { return s.Start >= from && s.Start < to })
+}
+
 // number walks without recursion, for a trace may be one long chain.
 func number(root *Span, n int) int {
 	type frame struct {
