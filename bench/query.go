@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,8 @@ func queries(set *dataSet, o options) []query {
 		}}
 	}
 	traceID := hex.EncodeToString([]byte(freshID(set.spans[len(set.spans)/2].trace, 0)[:16]))
+	// A word that one line in thousands has, and its span id.
+	rare := set.logs[len(set.logs)/3]
 	logTrace := hex.EncodeToString([]byte(freshID(set.logs[len(set.logs)/2].trace, 0)[:16]))
 	search := func(name, q string) query {
 		return query{name, func(base string) string {
@@ -60,14 +63,22 @@ func queries(set *dataSet, o options) []query {
 	service := set.logs[0].service
 	var list []query
 	if o.logs > 0 {
+		all := `{service_name=~".+"}`
 		list = append(list,
-			loki("log: trace id", `{service_name=~".+"} | trace_id="`+logTrace+`"`),
+			loki("log: needle token", all+` |= "`+rare.span+`"`),
+			loki("log: token that is nowhere", all+` |= "`+strings.Repeat("0123456789abcdef", 2)+`"`),
+			loki("log: trace id", all+` | trace_id="`+logTrace+`"`),
+			loki("log: attribute of many values = value", all+` | client_address="10.1.2.3"`),
 			loki("log: last 100 of a service", `{service_name="`+service+`"}`, "limit", "100"),
 			count("log: count by service", `sum by (service_name) (count_over_time({service_name=~".+"}%s))`),
 			count("log: count by level", `sum by (detected_level) (count_over_time({service_name=~".+"}%s))`),
+			loki("log: count by level over time", `sum by (detected_level) (count_over_time(`+all+`[1m]))`, "step", "60"),
 			count("log: phrase count", `sum(count_over_time({service_name=~".+"} |= "order" %s))`),
 			count("log: regex count", `sum(count_over_time({service_name=~".+"} |~ "order.*id" %s))`),
+			count("log: negative filter count", `sum(count_over_time({service_name=~".+"} != "Success" %s))`),
+			count("log: substring over everything", `sum(count_over_time({service_name=~".+"} |= "a" %s))`),
 			count("log: attribute = value", `sum(count_over_time({service_name=~".+"} | http_response_status_code="300" %s))`),
+			count("log: top-N of an attribute", `topk(5, sum by (http_route) (count_over_time({service_name=~".+"} %s)))`),
 			loki("log: errors per service per minute", `sum by (service_name) (count_over_time({service_name=~".+"} | detected_level="error" [1m]))`, "step", "60"),
 		)
 	}
@@ -77,6 +88,7 @@ func queries(set *dataSet, o options) []query {
 			search("trace: service and duration", `{ resource.service.name = "`+set.spans[0].service+`" && duration > 100ms }`),
 			search("trace: attribute = value", `{ span.http.response.status_code = 500 }`),
 			search("trace: errors", `{ status = error }`),
+			search("trace: service and operation", `{ resource.service.name = "`+set.spans[0].service+`" && name = "`+set.spans[0].name+`" }`),
 		)
 	}
 	if o.samples > 0 {
