@@ -241,7 +241,7 @@ func (s *segment) distinctTexts(group, col int) ([]string, error) {
 	if s.file.Groups[group].Chunks[col].Dict != nil {
 		return s.dictionary(group, col)
 	}
-	v, err := s.file.Read(group, col, 0, s.groups[group].rows, nil)
+	v, err := s.file.Read(group, col, 0, s.groups[group].rows, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 const (
@@ -113,6 +114,7 @@ func (t *Table) mergeSegments(inputs []*segment) error {
 	var parts []part
 	var ids []uint64
 	level := 0
+	mem := &parquetio.Memory{}
 	for _, s := range inputs {
 		if err := s.open(); transient(err) {
 			return err
@@ -127,12 +129,12 @@ func (t *Table) mergeSegments(inputs []*segment) error {
 				}
 				return err
 			}
-			parts = append(parts, &groupPart{s, g, t.stop})
+			parts = append(parts, &groupPart{s, g, t.stop, mem})
 		}
 		ids = append(ids, s.ID)
 		level = max(level, s.Level)
 	}
-	metas, err := t.writeSegments(parts, level+1)
+	metas, err := t.writeSegments(parts, level+1, mem)
 	if err != nil {
 		return err
 	}
@@ -150,6 +152,7 @@ type groupPart struct {
 	seg   *segment
 	group int
 	stop  chan struct{}
+	mem   *parquetio.Memory
 }
 
 func (p *groupPart) rowCount() int { return p.seg.groups[p.group].rows }
@@ -164,7 +167,7 @@ func (p *groupPart) window(name string, lo, hi int) (*store.Vec, error) {
 		return nil, errStopped
 	default:
 	}
-	v, err := p.seg.load(p.group, name, lo, hi)
+	v, err := p.seg.load(p.group, name, lo, hi, p.mem)
 	if errors.Is(err, errCorrupt) {
 		p.seg.damage(p.seg, p.group, err)
 	}

@@ -2,6 +2,8 @@ package columnar
 
 import (
 	"time"
+
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 const (
@@ -123,7 +125,7 @@ func (t *Table) flushFrozen() error {
 	for i, b := range m.blocks {
 		parts[i] = b
 	}
-	metas, err := t.writeSegments(parts, 0)
+	metas, err := t.writeSegments(parts, 0, nil)
 	if err != nil {
 		return err
 	}
@@ -198,16 +200,20 @@ func (t *Table) discard(metas []segmentMeta) {
 }
 
 // writeSegments sorts the rows of parts, splits them by partition and writes
-// durable segment files that are not yet in the manifest.
-func (t *Table) writeSegments(parts []part, level int) ([]segmentMeta, error) {
+// durable segment files that are not yet in the manifest. mem, unless nil, is the
+// memory that the parts read into; it is taken back column by column.
+func (t *Table) writeSegments(parts []part, level int, mem *parquetio.Memory) ([]segmentMeta, error) {
 	byPartition, err := t.sortRows(parts)
 	if err != nil {
 		return nil, err
 	}
+	if mem != nil {
+		mem.Reset()
+	}
 	var metas []segmentMeta
 	for p, keys := range byPartition {
 		for from := 0; from < len(keys); from += maxSegmentRows {
-			m, err := t.writeSegment(p, parts, keys[from:min(from+maxSegmentRows, len(keys))], level)
+			m, err := t.writeSegment(p, parts, keys[from:min(from+maxSegmentRows, len(keys))], level, mem)
 			if err != nil {
 				t.discard(metas)
 				return nil, err

@@ -231,7 +231,7 @@ func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec,
 	if c.Dict != nil {
 		if whole == nil {
 			if !s.worthDictionary(c, group, col, hi-lo) {
-				return s.file.ReadTexts(group, col, lo, hi)
+				return s.file.ReadTexts(group, col, lo, hi, nil)
 			}
 			whole = s.dictionary
 		}
@@ -243,7 +243,7 @@ func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec,
 	from, to := c.PagesOf(lo, hi)
 	if to-from != 1 {
 		// Texts of several pages: what they take together is not worth the cache.
-		return s.file.Read(group, col, lo, hi, dict)
+		return s.file.Read(group, col, lo, hi, dict, nil)
 	}
 	p := &c.Pages[from]
 	first, last := int(p.First), int(p.First+p.Rows)
@@ -251,7 +251,7 @@ func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec,
 	v := s.cache.get(key)
 	if v == nil {
 		var err error
-		if v, err = s.file.Read(group, col, first, last, dict); err != nil {
+		if v, err = s.file.Read(group, col, first, last, dict, nil); err != nil {
 			return nil, err
 		}
 		s.cache.put(key, v)
@@ -281,7 +281,7 @@ func (s *segment) dictionary(group, col int) ([]string, error) {
 	if v := s.cache.get(key); v != nil {
 		return v.Dict, nil
 	}
-	dict, err := s.file.Dictionary(group, col)
+	dict, err := s.file.Dictionary(group, col, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -289,8 +289,8 @@ func (s *segment) dictionary(group, col int) ([]string, error) {
 	return dict, nil
 }
 
-// load is column without the cache, for merges.
-func (s *segment) load(group int, name string, lo, hi int) (*store.Vec, error) {
+// load is column without the cache, for merges, whose memory it uses.
+func (s *segment) load(group int, name string, lo, hi int, mem *parquetio.Memory) (*store.Vec, error) {
 	col := s.file.Column(name)
 	if col < 0 {
 		return s.absent(name, hi-lo), nil
@@ -299,14 +299,14 @@ func (s *segment) load(group int, name string, lo, hi int) (*store.Vec, error) {
 	var dict []string
 	if c.Dict != nil {
 		if len(c.Frames) > 1 && (hi-lo)*sparseDictionary < int(c.DictLen) {
-			return s.file.ReadTexts(group, col, lo, hi)
+			return s.file.ReadTexts(group, col, lo, hi, mem)
 		}
 		var err error
-		if dict, err = s.file.Dictionary(group, col); err != nil {
+		if dict, err = s.file.Dictionary(group, col, mem); err != nil {
 			return nil, err
 		}
 	}
-	return s.file.Read(group, col, lo, hi, dict)
+	return s.file.Read(group, col, lo, hi, dict, mem)
 }
 
 // wanted tells whether a column can hold anything in the row group.

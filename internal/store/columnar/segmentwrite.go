@@ -60,12 +60,13 @@ type segmentWriter struct {
 	rest    map[string]bool
 	indexes []groupIndexMeta
 	memory  int64
+	mem     *parquetio.Memory     // of the parts; nil: they keep their own
 	text    *store.Vec            // of the row group that nextGroup looked at
 	sources map[string]*store.Vec // of derivations, in the present row group
 }
 
 // writeSegment writes a durable file that is not yet in the manifest.
-func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, level int) (segmentMeta, error) {
+func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, level int, mem *parquetio.Memory) (segmentMeta, error) {
 	refs := make([]rowRef, len(keys))
 	minTs, maxTs := int64(math.MaxInt64), int64(math.MinInt64)
 	for i, k := range keys {
@@ -81,7 +82,7 @@ func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, leve
 		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
 		Rows: int64(len(refs)), MinTs: minTs, MaxTs: maxTs, Level: level,
 	}
-	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, sources: map[string]*store.Vec{}}
+	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, sources: map[string]*store.Vec{}, mem: mem}
 	err := t.writeFile(m.File, func(f vfs.File) error {
 		buf := bufio.NewWriterSize(f, 1<<20)
 		if err := w.write(buf, refs, &m); err != nil {
@@ -207,7 +208,9 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 		if err := w.out.Column(v, len(refs)); err != nil {
 			return err
 		}
+		w.takeBack()
 	}
+	clear(w.sources)
 	var meta groupIndexMeta
 	if w.dense {
 		data, bucketBits := words.encode()
@@ -224,6 +227,24 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 	}
 	w.indexes = append(w.indexes, meta)
 	return nil
+}
+
+// own returns a text vector that lives as long as the row group.
+func (w *segmentWriter) own(v *store.Vec, c *segmentColumn) *store.Vec {
+	if w.mem == nil || c.field != nil && c.field.Words {
+		return v
+	}
+	out := *v
+	out.Strs = compact(v.Strs, textBytes(v))
+	out.Dict = compact(v.Dict, textBytes(&store.Vec{Strs: v.Dict}))
+	return &out
+}
+
+// takeBack ends the use of what the parts read.
+func (w *segmentWriter) takeBack() {
+	if w.mem != nil {
+		w.mem.Reset()
+	}
 }
 
 // column gathers one column of a row group.
@@ -248,7 +269,7 @@ func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, err
 	}
 	for _, d := range w.table.schema.Derived {
 		if d.Stored && d.From == c.name {
-			w.sources[c.name] = v
+			w.sources[c.name] = w.own(v, c)
 		}
 	}
 	if c.name == restColumn {
@@ -312,6 +333,7 @@ func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
 			v.Strs = compact(v.Strs, size)
 		}
 		text.Strs = append(text.Strs, v.Strs...)
+		w.takeBack()
 		if bytes += size; bytes > rowGroupBytes {
 			n = min(n, at+step)
 		}

@@ -2,6 +2,7 @@ package parquetio
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/parquet-go/parquet-go/format"
@@ -44,7 +45,8 @@ func textBounds(v *store.Vec, lo, hi int) (smallest, largest string) {
 			largest = s
 		}
 	}
-	return smallest, largest
+	// The texts may be views into memory that is used again.
+	return strings.Clone(smallest), strings.Clone(largest)
 }
 
 // bound finds the bounds of a chunk where they are cheap and short.
@@ -81,6 +83,7 @@ func (c *Chunk) bound(col *Column, v *store.Vec, n int) {
 	if !c.Bounded {
 		c.MinStr, c.MaxStr = "", ""
 	}
+	c.MinStr, c.MaxStr = strings.Clone(c.MinStr), strings.Clone(c.MaxStr)
 }
 
 // statistics are the bounds as other readers use them.

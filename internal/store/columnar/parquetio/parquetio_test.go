@@ -169,15 +169,17 @@ func TestReadsWhatWasWritten(t *testing.T) {
 				if err := f.Verify(g, i); err != nil {
 					t.Fatal(err)
 				}
-				dict, err := f.Dictionary(g, i)
+				dict, err := f.Dictionary(g, i, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
+				mem := &Memory{}
 				for range 8 {
+					mem.Reset()
 					lo := rng.IntN(out.rows[g])
 					hi := lo + 1 + rng.IntN(out.rows[g]-lo)
 					what := fmt.Sprint(testColumns[i].Name, " of group ", g)
-					v, err := f.Read(g, i, lo, hi, dict)
+					v, err := f.Read(g, i, lo, hi, dict, mem)
 					if err != nil {
 						t.Fatal(what, err)
 					}
@@ -185,7 +187,7 @@ func TestReadsWhatWasWritten(t *testing.T) {
 					if dict == nil {
 						continue
 					}
-					if v, err = f.ReadTexts(g, i, lo, hi); err != nil {
+					if v, err = f.ReadTexts(g, i, lo, hi, mem); err != nil {
 						t.Fatal(what, err)
 					}
 					sameRows(t, what+" by frames", v, want, lo, hi)
@@ -299,10 +301,10 @@ func readAll(t testing.TB, file []byte, out written, dec *zstd.Decoder, checked 
 	}
 	for g, vecs := range out.groups {
 		for i, want := range vecs {
-			dict, err := f.Dictionary(g, i)
+			dict, err := f.Dictionary(g, i, nil)
 			var v *store.Vec
 			if err == nil {
-				v, err = f.Read(g, i, 0, out.rows[g], dict)
+				v, err = f.Read(g, i, 0, out.rows[g], dict, nil)
 			}
 			if err != nil {
 				if !errors.Is(err, ErrCorrupt) {
@@ -328,11 +330,11 @@ func FuzzOpen(f *testing.F) {
 		}
 		for g := range pf.Groups {
 			for i := range pf.Columns {
-				dict, err := pf.Dictionary(g, i)
+				dict, err := pf.Dictionary(g, i, nil)
 				if err != nil || pf.Groups[g].Rows > 1<<20 {
 					continue
 				}
-				_, _ = pf.Read(g, i, 0, pf.Groups[g].Rows, dict)
+				_, _ = pf.Read(g, i, 0, pf.Groups[g].Rows, dict, nil)
 			}
 		}
 	})

@@ -129,12 +129,12 @@ func (f *File) Column(name string) int {
 func (f *File) Verify(group, column int) error {
 	c := &f.Groups[group].Chunks[column]
 	if c.Dict != nil {
-		if _, err := f.page(c.Dict); err != nil {
+		if _, err := f.page(c.Dict, nil); err != nil {
 			return err
 		}
 	}
 	for i := range c.Pages {
-		if _, err := f.page(&c.Pages[i]); err != nil {
+		if _, err := f.page(&c.Pages[i], nil); err != nil {
 			return err
 		}
 	}
@@ -142,8 +142,8 @@ func (f *File) Verify(group, column int) error {
 }
 
 // page reads and verifies one page.
-func (f *File) page(p *Page) ([]byte, error) {
-	b := make([]byte, p.Size)
+func (f *File) page(p *Page, mem *Memory) ([]byte, error) {
+	b := mem.take(int(p.Size))
 	if err := readAt(f.r, b, p.Offset); err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (f *File) page(p *Page) ([]byte, error) {
 }
 
 // unpack returns the values of a page.
-func (f *File) unpack(c *Chunk, p *Page, b []byte) (values []byte, err error) {
+func (f *File) unpack(c *Chunk, p *Page, b []byte, mem *Memory) (values []byte, err error) {
 	body := b[int(p.Header)+int(p.Levels):]
 	switch {
 	case !p.Packed:
@@ -163,9 +163,9 @@ func (f *File) unpack(c *Chunk, p *Page, b []byte) (values []byte, err error) {
 		if n, err := s2.DecodedLen(body); err != nil || n != int(p.Raw) {
 			return nil, fmt.Errorf("%w: page at %d: length", ErrCorrupt, p.Offset)
 		}
-		values, err = s2.Decode(make([]byte, 0, p.Raw), body)
+		values, err = s2.Decode(mem.take(int(p.Raw)), body)
 	case c.Codec == format.Zstd:
-		values, err = f.unpacker.DecodeAll(body, make([]byte, 0, p.Raw))
+		values, err = f.unpacker.DecodeAll(body, mem.take(int(p.Raw))[:0])
 	default:
 		err = fmt.Errorf("codec %d", c.Codec)
 	}
@@ -179,7 +179,7 @@ func (f *File) unpack(c *Chunk, p *Page, b []byte) (values []byte, err error) {
 }
 
 // Dictionary returns the entries of a chunk's dictionary, nil when it has none.
-func (f *File) Dictionary(group, column int) ([]string, error) {
+func (f *File) Dictionary(group, column int, mem *Memory) ([]string, error) {
 	c := &f.Groups[group].Chunks[column]
 	if c.Dict == nil {
 		return nil, nil
@@ -187,7 +187,7 @@ func (f *File) Dictionary(group, column int) ([]string, error) {
 	dict := make([]string, 0, c.DictLen)
 	for i := range c.Frames {
 		var err error
-		if dict, err = f.frame(c, i, dict); err != nil {
+		if dict, err = f.frame(c, i, dict, mem); err != nil {
 			return nil, err
 		}
 	}
@@ -198,16 +198,16 @@ func (f *File) Dictionary(group, column int) ([]string, error) {
 }
 
 // frame appends the entries of one frame of a dictionary.
-func (f *File) frame(c *Chunk, i int, dict []string) ([]string, error) {
+func (f *File) frame(c *Chunk, i int, dict []string, mem *Memory) ([]string, error) {
 	fr := &c.Frames[i]
-	b := make([]byte, fr.Size)
+	b := mem.take(int(fr.Size))
 	if err := readAt(f.r, b, fr.Offset); err != nil {
 		return nil, err
 	}
 	if crc32.Checksum(b, Castagnoli) != fr.CRC {
 		return nil, fmt.Errorf("%w: checksum mismatch of the dictionary at %d", ErrCorrupt, fr.Offset)
 	}
-	values, err := f.unpack(c, &Page{Offset: fr.Offset, Raw: fr.Raw, Packed: true}, b)
+	values, err := f.unpack(c, &Page{Offset: fr.Offset, Raw: fr.Raw, Packed: true}, b, mem)
 	if err != nil {
 		return nil, err
 	}
@@ -227,9 +227,9 @@ func (f *File) frame(c *Chunk, i int, dict []string) ([]string, error) {
 
 // ReadTexts is Read for a chunk with a dictionary of which only the frames that
 // rows in [lo, hi) need are decoded. The vector is plain.
-func (f *File) ReadTexts(group, column, lo, hi int) (*store.Vec, error) {
+func (f *File) ReadTexts(group, column, lo, hi int, mem *Memory) (*store.Vec, error) {
 	c := &f.Groups[group].Chunks[column]
-	coded, err := f.Read(group, column, lo, hi, make([]string, c.DictLen))
+	coded, err := f.Read(group, column, lo, hi, make([]string, c.DictLen), mem)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (f *File) ReadTexts(group, column, lo, hi int) (*store.Vec, error) {
 		}
 		at := sort.Search(len(c.Frames), func(k int) bool { return c.Frames[k].First > int32(code) }) - 1
 		if frames[at] == nil {
-			if frames[at], err = f.frame(c, at, nil); err != nil {
+			if frames[at], err = f.frame(c, at, nil, mem); err != nil {
 				return nil, err
 			}
 		}
@@ -262,8 +262,8 @@ func (c *Chunk) PagesOf(lo, hi int) (from, to int) {
 }
 
 // Read decodes the rows [lo, hi) of a column. dict is what Dictionary returned.
-// Strings are views into buffers that the vector owns.
-func (f *File) Read(group, column, lo, hi int, dict []string) (v *store.Vec, err error) {
+// Strings are views into buffers of mem, or with nil into ones that the vector owns.
+func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (v *store.Vec, err error) {
 	defer func() {
 		// The decoders trust the bytes, whose checksum was right: a panic is a
 		// fault of whoever wrote them.
@@ -281,11 +281,11 @@ func (f *File) Read(group, column, lo, hi int, dict []string) (v *store.Vec, err
 	d := decoder{kind: f.Columns[column].Kind, optional: f.Columns[column].Optional, dict: dict, total: last - first, coded: c.Dict != nil}
 	for i := from; i < to; i++ {
 		p := &c.Pages[i]
-		b, err := f.page(p)
+		b, err := f.page(p, mem)
 		if err != nil {
 			return nil, err
 		}
-		values, err := f.unpack(c, p, b)
+		values, err := f.unpack(c, p, b, mem)
 		if err != nil {
 			return nil, err
 		}
