@@ -86,6 +86,14 @@ func (s *Store) RunLongTerm(ctx context.Context) error {
 	return s.long.Run(ctx)
 }
 
+// Downsample does at once what RunLongTerm would do next.
+func (s *Store) Downsample(ctx context.Context) error {
+	if s.long == nil {
+		return nil
+	}
+	return s.long.Step(ctx)
+}
+
 // querier reads raw samples and, before them, downsampled ones.
 func (s *Store) querier(mint, maxt int64) (storage.Querier, error) {
 	if s.closed.Load() {
