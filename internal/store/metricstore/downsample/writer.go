@@ -34,7 +34,7 @@ type Writer struct {
 	spool       *chunks.Writer
 	entries     []entry
 	symbols     map[string]struct{}
-	scratch     []chunks.Sample
+	scratch     List
 	builder     *labels.Builder
 }
 
@@ -89,13 +89,15 @@ func (w *Writer) Add(ls labels.Labels, ws []Window) error {
 	return nil
 }
 
-func (w *Writer) add(ls labels.Labels, aggregate string, samples []chunks.Sample) error {
+func (w *Writer) add(ls labels.Labels, aggregate string, samples List) error {
 	if len(samples) == 0 {
 		return nil
 	}
 	w.builder.Reset(ls)
 	e := entry{labels: w.builder.Set(Label, aggregate).Labels()}
-	it := storage.NewSeriesToChunkEncoder(storage.NewListSeries(e.labels, samples)).Iterator(nil)
+	it := storage.NewSeriesToChunkEncoder(&storage.SeriesEntry{Lset: e.labels, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
+		return storage.NewListSeriesIterator(samples)
+	}}).Iterator(nil)
 	for it.Next() {
 		e.chunks = append(e.chunks, it.At())
 	}
