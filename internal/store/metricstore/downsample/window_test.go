@@ -101,7 +101,7 @@ func FuzzCombine(f *testing.F) {
 				samples = append(samples, Sample{Time: at, Value: math.Float64frombits(value.StaleNaN)})
 				continue
 			case 2:
-				hist = !hist && seed%2 == 0
+				hist = hist != (seed%2 == 0)
 			}
 			v += float64(rnd.IntN(10))
 			if hist {
