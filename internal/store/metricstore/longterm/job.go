@@ -33,7 +33,10 @@ func (s *Store) Step(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.applyRules(ctx)
+	if err := s.applyRules(ctx); err != nil {
+		return err
+	}
+	return s.syncBucket(ctx)
 }
 
 func (s *Store) downsampleDue(ctx context.Context) error {
@@ -115,7 +118,7 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 			return err
 		}
 		if ok {
-			if err := s.add(t.resolution, t.name, id); err != nil {
+			if err := s.add(ctx, t.resolution, t.name, id); err != nil {
 				return err
 			}
 		}
@@ -200,7 +203,11 @@ func (s *Store) compact(ctx context.Context, resolution int64, name string, bloc
 	}
 	var dirs []string
 	var open []*tsdb.Block
-	for _, b := range blocks {
+	for i, b := range blocks {
+		if b, err = s.local(ctx, b); err != nil {
+			return err
+		}
+		blocks[i] = b
 		dirs, open = append(dirs, b.reader.Dir()), append(open, b.reader)
 	}
 	ids, err := c.Compact(filepath.Join(s.o.Dir, name), dirs, open)
@@ -214,5 +221,5 @@ func (s *Store) compact(ctx context.Context, resolution int64, name string, bloc
 		}
 		return err
 	}
-	return s.add(resolution, name, ids[0], blocks...)
+	return s.add(ctx, resolution, name, ids[0], blocks...)
 }

@@ -54,7 +54,7 @@ func copyTree(t *testing.T, from, to string) {
 func TestKilledAnywhere(t *testing.T) {
 	raw := newRaw(t, tenDays(), day)
 	raw.settled = begin + 10*day
-	for stop := 1; ; stop += 7 {
+	for stop := 1; ; stop += 13 {
 		dir := t.TempDir()
 		s := openLong(t, raw, begin+11*day, func(o *Options) { o.Dir = dir })
 		killed := t.TempDir()

@@ -50,7 +50,7 @@ func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, b := range s.overlapping(earlier(mint), border) {
-		q, err := tsdb.NewBlockQuerier(b.reader, b.meta().MinTime, b.meta().MaxTime)
+		q, err := tsdb.NewBlockQuerier(b.source(), b.meta().MinTime, b.meta().MaxTime)
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}

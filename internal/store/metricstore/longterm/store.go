@@ -26,6 +26,8 @@ type Store struct {
 	o       Options
 	metrics *metrics
 	pace    *pacer
+	pages   *pageCache
+	synced  time.Time // last look at the object store; of the job alone
 
 	doneUntil    atomic.Int64
 	rulesApplied int64 // of Step alone
@@ -39,6 +41,8 @@ type block struct {
 	resolution int64
 	name       string // directory of its resolution
 	reader     *tsdb.Block
+	uploaded   bool          // it is in the object store; of the job alone
+	remote     *remoteChunks // set when its chunks are only there
 }
 
 func (b *block) meta() tsdb.BlockMeta { return b.reader.Meta() }
@@ -55,6 +59,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s.doneUntil.Store(done)
+	s.pages = newPageCache(o.CacheBytes)
 	for _, r := range resolutions {
 		if err := os.MkdirAll(filepath.Join(o.Dir, r.name), 0o750); err != nil {
 			return nil, fmt.Errorf("create directory of downsampled metrics: %w", err)
@@ -62,6 +67,11 @@ func Open(o Options) (*Store, error) {
 		if err := s.load(r.millis, r.name); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+	}
+	// Without the object store, what is on disk is served; the job tries again.
+	if err := s.syncBucket(context.Background()); err != nil {
+		s.metrics.failures.Inc()
+		s.o.Logger.Error("the object store of downsampled metrics cannot be read, answers lack what only it has", "err", err)
 	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(s.metrics.registry); err != nil {
@@ -78,6 +88,13 @@ func (s *Store) load(resolution int64, name string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
+	}
+	if leftovers, err := filepath.Glob(filepath.Join(s.cacheDir(name), "*.tmp*")); err == nil {
+		for _, path := range leftovers {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("remove an unfinished index: %w", err)
+			}
+		}
 	}
 	var found []*block
 	for _, e := range entries {
@@ -127,8 +144,8 @@ func (s *Store) sort() {
 	})
 }
 
-// remove closes a block and deletes its files. It must not be in s.blocks any more.
-func (s *Store) remove(b *block) error {
+// removeLocal closes a block and deletes its files on disk.
+func (s *Store) removeLocal(b *block) error {
 	// A block without its meta file is unfinished, so that goes first.
 	dir := b.reader.Dir()
 	err := b.reader.Close() // waits for its readers
@@ -140,14 +157,29 @@ func (s *Store) remove(b *block) error {
 }
 
 // add opens a block that was written and takes it in instead of others.
-func (s *Store) add(resolution int64, name string, id ulid.ULID, instead ...*block) error {
+func (s *Store) add(ctx context.Context, resolution int64, name string, id ulid.ULID, instead ...*block) error {
 	dir := filepath.Join(s.o.Dir, name, id.String())
 	r, err := tsdb.OpenBlock(s.o.Logger, dir, nil, nil)
 	if err != nil {
 		return fmt.Errorf("open the block that was just written: %w", err)
 	}
-	s.replace(&block{resolution: resolution, name: name, reader: r}, instead)
+	b := &block{resolution: resolution, name: name, reader: r}
+	if s.o.Bucket != nil {
+		// A failure is not one of downsampling: the next run tries again, and
+		// what this block was made of stays there until then.
+		if err := (bucket{s.o.Bucket}).upload(ctx, name, dir); err != nil {
+			s.metrics.failures.Inc()
+			s.o.Logger.Error("a downsampled block could not be uploaded, it is tried again every minute", "block", id, "err", err)
+		} else {
+			b.uploaded = true
+		}
+	}
+	s.replace(b, instead)
 	for _, old := range instead {
+		if s.o.Bucket != nil && !b.uploaded {
+			err = errors.Join(err, s.removeLocal(old)) // adopt removes the other copy later
+			continue
+		}
 		err = errors.Join(err, s.remove(old))
 	}
 	s.metrics.set(s)

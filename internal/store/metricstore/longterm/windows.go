@@ -77,7 +77,7 @@ func (r *Reader) groups(ctx context.Context, spans []*span, aggregates []string,
 	var key []byte
 	for _, sp := range spans {
 		var err error
-		if sp.q, err = tsdb.NewBlockQuerier(sp.b.reader, sp.after+1, sp.until); err != nil {
+		if sp.q, err = tsdb.NewBlockQuerier(sp.b.source(), sp.after+1, sp.until); err != nil {
 			return nil, err
 		}
 		r.closers = append(r.closers, sp.q)
