@@ -63,7 +63,13 @@ func (a *App) openMetrics(cfg *config.Config) (*metricstore.Store, error) {
 		Logger: a.log.With("store", "metrics"), Registerer: a.registry, Now: time.Now,
 	}
 	if cfg.Metrics.Downsample {
-		o.LongTerm = &metricstore.LongTerm{Retention5m: cfg.Metrics.Retention5m.D(), Retention1h: cfg.Metrics.Retention1h.D()}
+		bucket, err := openBucket(cfg)
+		if err != nil {
+			return nil, err
+		}
+		o.LongTerm = &metricstore.LongTerm{
+			Retention5m: cfg.Metrics.Retention5m.D(), Retention1h: cfg.Metrics.Retention1h.D(), Bucket: bucket, LocalBytes: int64(cfg.Metrics.LocalBytes),
+		}
 		for _, r := range cfg.Metrics.RetentionRules {
 			ms, err := r.Matchers()
 			if err != nil {

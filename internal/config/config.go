@@ -78,6 +78,11 @@ type Metrics struct {
 	// RetentionRules delete some series earlier: a list of match, a selector, and
 	// keep, a duration. Of several rules that match a series, the shortest counts.
 	RetentionRules []RetentionRule `yaml:"retention_rules"`
+	// ObjectStoreFile names a file with an object store (type: S3 or FILESYSTEM,
+	// config, prefix; as Thanos writes it) that keeps all aggregates; relative to
+	// the configuration file. Secrets stay out of the configuration that way.
+	ObjectStoreFile string `yaml:"object_store_file"`
+	LocalBytes      Bytes  `yaml:"local_bytes"` // of aggregates that stay on the local disk when an object store has them
 }
 
 // RetentionRule says how long the series that match are kept, at every resolution.
@@ -95,6 +100,9 @@ func (m *Metrics) Validate() error {
 		case m.Retention1h < m.Retention5m:
 			return fmt.Errorf("metrics.retention_1h is shorter than metrics.retention_5m: 1-hour aggregates follow 5-minute ones, so keep them at least as long")
 		}
+	}
+	if m.ObjectStoreFile != "" && !m.Downsample {
+		return fmt.Errorf("metrics.object_store_file needs metrics.downsample: it keeps aggregates")
 	}
 	if len(m.RetentionRules) > 0 && !m.Downsample {
 		return fmt.Errorf("metrics.retention_rules need metrics.downsample: its job applies them")
@@ -168,7 +176,8 @@ func (c *Config) Validate() error {
 	const least = 1 << 20
 	for name, b := range map[string]Bytes{
 		"logs.memtable_bytes": c.Logs.MemtableBytes, "traces.memtable_bytes": c.Traces.MemtableBytes,
-		"logs.cache_bytes": c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
+		"metrics.local_bytes": c.Metrics.LocalBytes,
+		"logs.cache_bytes":    c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
 	} {
 		if b < least {
 			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))

@@ -2,6 +2,7 @@ package metricstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -25,7 +26,7 @@ func (s *Store) openLongTerm() error {
 	}
 	o := longterm.Options{
 		Dir: filepath.Join(s.opts.Dir, "longterm"), Source: s.rawSource(),
-		Retention5m: c.Retention5m, Retention1h: c.Retention1h, CPUShare: c.CPUShare, IsCounter: s.meta.isCounter,
+		Retention5m: c.Retention5m, Retention1h: c.Retention1h, CPUShare: c.CPUShare, Bucket: c.Bucket, LocalBytes: c.LocalBytes, IsCounter: s.meta.isCounter,
 		Logger: s.opts.Logger, Registerer: s.opts.Registerer, Now: s.opts.Now,
 	}
 	for _, r := range c.Rules {
@@ -118,7 +119,11 @@ func (s *Store) closeLongTerm() error {
 	if s.long == nil {
 		return nil
 	}
-	if err := s.long.Close(); err != nil {
+	err := s.long.Close()
+	if b := s.opts.LongTerm.Bucket; b != nil {
+		err = errors.Join(err, b.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("close downsampled metrics: %w", err)
 	}
 	return nil

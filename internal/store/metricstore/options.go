@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/thanos-io/objstore"
 )
 
 // Defaults and limits of the store.
@@ -67,6 +68,10 @@ type LongTerm struct {
 	Retention1h time.Duration // of 1-hour aggregates; 0: 15 months
 	Rules       []RetentionRule
 	CPUShare    float64 // of one core that downsampling may take; 0: a half
+	// Bucket is an object store for all aggregates, which the store closes; nil:
+	// they are on disk alone. LocalBytes of them stay on disk as well.
+	Bucket     objstore.Bucket
+	LocalBytes int64
 }
 
 // RetentionRule deletes samples older than Keep of the series that match, at
