@@ -28,6 +28,7 @@ type Store struct {
 	sync     *groupSync
 	logs     []*logSyncer
 	meta     *metadataIndex
+	recipes  *recipes
 	long     *longterm.Store // nil when it is off
 	opened   atomic.Pointer[tsdb.DB]
 	// freeBytes tells the free space of the file system that holds dir.
@@ -75,6 +76,7 @@ func Open(opts Options) (_ *Store, err error) {
 		counters:  newCaptureRegisterer(wblFailuresMetric, walCorruptionsMetric, mmapCorruptionsMetric),
 		lock:      lock,
 		meta:      newMetadataIndex(),
+		recipes:   newRecipes(maxRecipeSeries),
 		freeBytes: statfsFree,
 	}
 	if err := s.openLongTerm(); err != nil {
