@@ -145,21 +145,23 @@ func namesOneMetric(sel *parser.VectorSelector) bool {
 // instant and ranged make the query of the engine, on aggregates where it
 // reaches them.
 func (e *Engine) instant(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, at time.Time) (promql.Query, error) {
-	made, err := e.Engine.NewInstantQuery(ctx, q, opts, query, at)
+	reads := untrimmed{q}
+	made, err := e.Engine.NewInstantQuery(ctx, reads, opts, query, at)
 	if err != nil {
 		return nil, err
 	}
 	return onAggregates(q, made, func(query string) (promql.Query, error) {
-		return e.Engine.NewInstantQuery(ctx, q, opts, query, at)
+		return e.Engine.NewInstantQuery(ctx, reads, opts, query, at)
 	})
 }
 
 func (e *Engine) ranged(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, start, end time.Time, interval time.Duration) (promql.Query, error) {
-	made, err := e.Engine.NewRangeQuery(ctx, q, opts, query, start, end, interval)
+	reads := untrimmed{q}
+	made, err := e.Engine.NewRangeQuery(ctx, reads, opts, query, start, end, interval)
 	if err != nil {
 		return nil, err
 	}
 	return onAggregates(q, made, func(query string) (promql.Query, error) {
-		return e.Engine.NewRangeQuery(ctx, q, opts, query, start, end, interval)
+		return e.Engine.NewRangeQuery(ctx, reads, opts, query, start, end, interval)
 	})
 }

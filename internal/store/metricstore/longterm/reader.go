@@ -128,6 +128,7 @@ func (r *Reader) stitched(ctx context.Context, p *plan, hints *storage.SelectHin
 		var key []byte
 		if hints != nil {
 			own := *hints // they win over the times of a querier
+			own.DisableTrimming = false
 			own.Start = max(own.Start, r.border+1)
 			hints = &own
 		}
