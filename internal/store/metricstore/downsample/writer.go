@@ -31,7 +31,7 @@ const TempSuffix = ".tmp-for-creation"
 type Writer struct {
 	parent, dir string
 	meta        tsdb.BlockMeta
-	spool       *chunks.Writer
+	spool       *spool
 	entries     []entry
 	symbols     map[string]struct{}
 	scratch     List
@@ -40,7 +40,7 @@ type Writer struct {
 
 type entry struct {
 	labels labels.Labels
-	chunks []chunks.Meta
+	chunks []spooled
 }
 
 // NewWriter starts a block for samples in [mint, maxt) below parent.
@@ -62,7 +62,7 @@ func NewWriter(parent string, mint, maxt int64) (*Writer, error) {
 	if err := os.MkdirAll(w.dir, 0o750); err != nil {
 		return nil, err
 	}
-	if w.spool, err = chunks.NewWriter(w.spoolDir()); err != nil {
+	if w.spool, err = newSpool(filepath.Join(w.dir, "spool")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(w.dir))
 	}
 	return w, nil
@@ -99,16 +99,7 @@ func (w *Writer) add(ls labels.Labels, aggregate string, samples List) error {
 		return storage.NewListSeriesIterator(samples)
 	}}).Iterator(nil)
 	for it.Next() {
-		e.chunks = append(e.chunks, it.At())
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("encode %s: %w", e.labels, err)
-	}
-	if err := w.spool.WriteChunks(e.chunks...); err != nil {
-		return err
-	}
-	for i := range e.chunks {
-		c := &e.chunks[i]
+		c := it.At()
 		n := uint64(c.Chunk.NumSamples())
 		w.meta.Stats.NumSamples += n
 		if c.Chunk.Encoding() == chunkenc.EncFloatHistogram {
@@ -116,7 +107,14 @@ func (w *Writer) add(ls labels.Labels, aggregate string, samples List) error {
 		} else {
 			w.meta.Stats.NumFloatSamples += n
 		}
-		c.Chunk = nil // it is on disk; only where it is remains
+		kept, err := w.spool.add(c)
+		if err != nil {
+			return err
+		}
+		e.chunks = append(e.chunks, kept)
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("encode %s: %w", e.labels, err)
 	}
 	w.meta.Stats.NumChunks += uint64(len(e.chunks))
 	w.meta.Stats.NumSeries++
@@ -132,17 +130,16 @@ func (w *Writer) Finish(ctx context.Context) (id ulid.ULID, ok bool, err error) 
 			err = errors.Join(err, os.RemoveAll(w.dir))
 		}
 	}()
-	if err := w.spool.Close(); err != nil {
+	if len(w.entries) > 0 {
+		if err := errors.Join(w.spool.w.Flush(), w.writeSorted(ctx)); err != nil {
+			return id, false, errors.Join(fmt.Errorf("write chunks and index: %w", err), w.spool.close())
+		}
+	}
+	if err := w.spool.close(); err != nil {
 		return id, false, err
 	}
 	if len(w.entries) == 0 {
 		return id, false, os.RemoveAll(w.dir)
-	}
-	if err := w.writeSorted(ctx); err != nil {
-		return id, false, fmt.Errorf("write chunks and index: %w", err)
-	}
-	if err := os.RemoveAll(w.spoolDir()); err != nil {
-		return id, false, err
 	}
 	meta, err := json.MarshalIndent(w.meta, "", "\t")
 	if err != nil {
@@ -162,16 +159,9 @@ func (w *Writer) Finish(ctx context.Context) (id ulid.ULID, ok bool, err error) 
 }
 
 // Abort removes what was written.
-func (w *Writer) Abort() error { return errors.Join(w.spool.Close(), os.RemoveAll(w.dir)) }
-
-func (w *Writer) spoolDir() string { return filepath.Join(w.dir, "spool") }
+func (w *Writer) Abort() error { return errors.Join(w.spool.close(), os.RemoveAll(w.dir)) }
 
 func (w *Writer) writeSorted(ctx context.Context) (err error) {
-	spool, err := chunks.NewDirReader(w.spoolDir(), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, spool.Close()) }()
 	cw, err := chunks.NewWriter(filepath.Join(w.dir, "chunks"))
 	if err != nil {
 		return err
@@ -194,20 +184,21 @@ func (w *Writer) writeSorted(ctx context.Context) (err error) {
 		}
 	}
 	slices.SortFunc(w.entries, func(a, b entry) int { return labels.Compare(a.labels, b.labels) })
+	var metas []chunks.Meta
 	for i, e := range w.entries {
-		for j := range e.chunks {
-			if e.chunks[j].Chunk, _, err = spool.ChunkOrIterable(e.chunks[j]); err != nil {
+		metas = metas[:0]
+		for _, c := range e.chunks {
+			m, err := w.spool.chunk(c)
+			if err != nil {
 				return err
 			}
+			metas = append(metas, m)
 		}
-		if err := cw.WriteChunks(e.chunks...); err != nil {
+		if err := cw.WriteChunks(metas...); err != nil {
 			return err
 		}
-		if err := iw.AddSeries(storage.SeriesRef(i), e.labels, e.chunks...); err != nil {
+		if err := iw.AddSeries(storage.SeriesRef(i), e.labels, metas...); err != nil {
 			return err
-		}
-		for j := range e.chunks {
-			e.chunks[j].Chunk = nil // it points into the spool
 		}
 	}
 	return nil
