@@ -109,7 +109,7 @@ func (s *Store) querier(mint, maxt int64) (storage.Querier, error) {
 // DownsampledUntil is the time up to which (inclusive, Unix milliseconds)
 // queries are answered from aggregates; math.MinInt64 when they never are.
 func (q *Queryable) DownsampledUntil() int64 {
-	if q.s.long == nil || q.s.long.DoneUntil() == 0 {
+	if q.s.long == nil {
 		return math.MinInt64
 	}
 	return q.s.long.RawFrom()

@@ -152,6 +152,55 @@ func TestDamagedBlock(t *testing.T) {
 	wantAll(t, "with a damaged block", sumOfAll(t, again))
 }
 
+// TestProgressIsLost: the blocks say how far the job was, nothing is made twice,
+// and nothing keeps the store from opening.
+func TestProgressIsLost(t *testing.T) {
+	raw := newRaw(t, tenDays(), day)
+	raw.settled = begin + 10*day
+	dir := t.TempDir()
+	s := openLong(t, raw, begin+11*day, func(o *Options) { o.Dir = dir })
+	step(t, s)
+	done, blocks := s.DoneUntil(), len(s.blocks)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, damage := range []func(string) error{
+		os.Remove, func(f string) error { return os.WriteFile(f, []byte("{"), 0o600) },
+		func(f string) error { return os.WriteFile(f, []byte(`{"version":9}`), 0o600) },
+	} {
+		if err := damage(filepath.Join(dir, progressFile)); err != nil {
+			t.Fatal(err)
+		}
+		again := openLong(t, raw, begin+11*day, func(o *Options) { o.Dir = dir })
+		if again.DoneUntil() != done {
+			t.Errorf("done until %d, want %d", again.DoneUntil(), done)
+		}
+		step(t, again)
+		if len(again.blocks) != blocks {
+			t.Errorf("%d blocks, before %d", len(again.blocks), blocks)
+		}
+		raw.hidden = begin + 10*day
+		wantAll(t, "without progress", sumOfAll(t, again))
+		raw.hidden = 0
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeProgress(dir, done); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSamplesOf1970: before anything is downsampled, every time is raw.
+func TestSamplesOf1970(t *testing.T) {
+	raw := newRaw(t, []storage.Series{floats(name("m"), 0, 10*minute, minute, func(int64) float64 { return 1 })}, day)
+	s := openLong(t, raw, 0)
+	got, _ := answers(t, newEngine(t), queryable(s), "count_over_time(m[1h])", 0, 0, minute)
+	if len(got) != 1 || got["{}@0"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestRetentionRules(t *testing.T) {
 	raw := newRaw(t, tenDays(), day)
 	raw.settled = begin + 10*day

@@ -85,8 +85,9 @@ func (s *Store) syncBucket(ctx context.Context) error {
 	return s.offload()
 }
 
-// learnProgress takes from the blocks how far downsampling is, when the local
-// disk is new. Days are done in their order, and 1 hour comes last of each.
+// learnProgress takes from the blocks how far downsampling is at least: the
+// progress file may be lost. Days are done in their order, and 1 hour comes
+// last of each.
 func (s *Store) learnProgress() {
 	for _, b := range s.of(downsample.OneHour) {
 		if until := b.meta().MaxTime - 1; until > s.DoneUntil() {

@@ -20,8 +20,11 @@ import (
 // samples; up to it, from downsampled ones. It is the end of a 1-hour window,
 // so that no sample is in both.
 func (s *Store) RawFrom() int64 {
-	oldest, ok := s.o.Source.Oldest()
 	done := s.DoneUntil()
+	if done == 0 {
+		return math.MinInt64 // nothing is downsampled, whatever times the samples have
+	}
+	oldest, ok := s.o.Source.Oldest()
 	if !ok {
 		return done
 	}

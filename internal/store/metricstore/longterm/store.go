@@ -56,7 +56,8 @@ func Open(o Options) (*Store, error) {
 	s := &Store{o: o, metrics: newMetrics(), pace: &pacer{share: o.CPUShare}}
 	done, err := readProgress(o.Dir)
 	if err != nil {
-		return nil, err
+		s.metrics.damaged.Inc()
+		o.Logger.Error("the progress of downsampling is taken from the blocks instead", "err", err)
 	}
 	s.doneUntil.Store(done)
 	s.pages = newPageCache(o.CacheBytes)
@@ -68,6 +69,7 @@ func Open(o Options) (*Store, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	s.learnProgress()
 	// Without the object store, what is on disk is served; the job tries again.
 	if err := s.syncBucket(context.Background()); err != nil {
 		s.metrics.failures.Inc()
