@@ -38,9 +38,10 @@ func (s *Store) openRemote(resolution int64, name string, id ulid.ULID) (*block,
 	if err != nil {
 		return nil, err
 	}
-	return &block{resolution: resolution, name: name, reader: r, uploaded: true, remote: &remoteChunks{
-		bucket: bucket{s.o.Bucket}, prefix: path.Join(name, id.String(), "chunks"), cache: s.pages,
-	}}, nil
+	b := newBlock(resolution, name, r)
+	b.uploaded = true
+	b.remote = &remoteChunks{bucket: bucket{s.o.Bucket}, prefix: path.Join(name, id.String(), "chunks"), cache: s.pages}
+	return b, nil
 }
 
 // syncBucket brings both sides together: uploads blocks that the object store
@@ -223,7 +224,8 @@ func (s *Store) local(ctx context.Context, b *block) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &block{resolution: b.resolution, name: b.name, reader: r, uploaded: true}
+	out := newBlock(b.resolution, b.name, r)
+	out.uploaded = true
 	s.replace(out, []*block{b})
 	return out, s.removeLocal(b)
 }

@@ -57,7 +57,7 @@ func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
-		r.blocks, r.closers = append(r.blocks, b), append(r.closers, q)
+		r.blocks, r.queriers = append(r.blocks, b), append(r.queriers, q)
 	}
 	return r, nil
 }
@@ -79,12 +79,12 @@ type Reader struct {
 	mint, maxt int64
 	border     int64
 	blocks     []*block
-	closers    []storage.Querier // the first ones are those of blocks, in order
+	queriers   []storage.Querier // of blocks, in their order
 }
 
 // Close implements storage.Querier.
 func (r *Reader) Close() error {
-	err := closeAll(r.closers)
+	err := closeAll(r.queriers)
 	if r.raw != nil {
 		err = errors.Join(err, r.raw.Close())
 	}

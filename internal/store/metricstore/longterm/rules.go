@@ -66,7 +66,7 @@ func (s *Store) applyRules(ctx context.Context) error {
 }
 
 func (s *Store) applyRulesTo(ctx context.Context, b *block) error {
-	if err := s.bury(ctx, b); err != nil || b.meta().Stats.NumTombstones == 0 {
+	if err := s.bury(ctx, b); err != nil || b.reader.Meta().Stats.NumTombstones == 0 {
 		return err
 	}
 	if b.remote != nil {

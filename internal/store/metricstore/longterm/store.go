@@ -41,11 +41,18 @@ type block struct {
 	resolution int64
 	name       string // directory of its resolution
 	reader     *tsdb.Block
+	opened     tsdb.BlockMeta
 	uploaded   bool          // it is in the object store; of the job alone
 	remote     *remoteChunks // set when its chunks are only there
 }
 
-func (b *block) meta() tsdb.BlockMeta { return b.reader.Meta() }
+// meta is as it was when the block was opened: deletions by rules change the
+// reader's, which queries must not read at the same time.
+func (b *block) meta() tsdb.BlockMeta { return b.opened }
+
+func newBlock(resolution int64, name string, r *tsdb.Block) *block {
+	return &block{resolution: resolution, name: name, reader: r, opened: r.Meta()}
+}
 
 // Open loads the blocks below o.Dir and finishes or undoes what a crash left.
 // A damaged block is left out, reported, and stays where it is.
@@ -117,7 +124,7 @@ func (s *Store) load(resolution int64, name string) error {
 				"block", path, "err", err)
 			continue
 		}
-		found = append(found, &block{resolution: resolution, name: name, reader: b})
+		found = append(found, newBlock(resolution, name, b))
 	}
 	// A merged block and what it was merged from are both there when a crash
 	// came between writing the one and removing the others.
@@ -165,7 +172,7 @@ func (s *Store) add(ctx context.Context, resolution int64, name string, id ulid.
 	if err != nil {
 		return fmt.Errorf("open the block that was just written: %w", err)
 	}
-	b := &block{resolution: resolution, name: name, reader: r}
+	b := newBlock(resolution, name, r)
 	if s.o.Bucket != nil {
 		// A failure is not one of downsampling: the next run tries again, and
 		// what this block was made of stays there until then.
