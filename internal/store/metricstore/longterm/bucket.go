@@ -35,7 +35,7 @@ func (b bucket) list(ctx context.Context, resolution string) (map[ulid.ULID]bool
 	err := b.Iter(ctx, resolution+"/", func(name string) error {
 		id, err := ulid.ParseStrict(path.Base(strings.TrimSuffix(name, "/")))
 		if err != nil {
-			return nil //nolint:nilerr // not a block, so not ours
+			return nil // not a block, so not ours
 		}
 		ok, err := b.Exists(ctx, path.Join(resolution, id.String(), metaFile))
 		if ok {
