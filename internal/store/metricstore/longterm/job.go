@@ -94,11 +94,12 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 	if len(targets) == 0 {
 		return nil
 	}
-	err = s.windowsOf(ctx, from, func(ls labels.Labels, fine []downsample.Window) error {
+	finest := targets[0].resolution
+	err = s.windowsOf(ctx, from, finest, func(ls labels.Labels, fine []downsample.Window) error {
 		var coarse []downsample.Window
 		for _, t := range targets {
 			ws := fine
-			if t.resolution != downsample.FiveMinutes {
+			if t.resolution != finest {
 				coarse = downsample.Combine(coarse[:0], fine, t.resolution)
 				ws = coarse
 			}
@@ -126,8 +127,8 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 	return nil
 }
 
-// windowsOf calls fn with the 5-minute windows of every series of a day.
-func (s *Store) windowsOf(ctx context.Context, from int64, fn func(labels.Labels, []downsample.Window) error) error {
+// windowsOf calls fn with the windows of every series of a day.
+func (s *Store) windowsOf(ctx context.Context, from, resolution int64, fn func(labels.Labels, []downsample.Window) error) error {
 	q, err := s.o.Source.Querier(from+1, from+day)
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func (s *Store) windowsOf(ctx context.Context, from int64, fn func(labels.Labels
 	for set.Next() {
 		series := set.At()
 		it = series.Iterator(it)
-		if ws, err = downsample.FromSamples(ws[:0], it, downsample.FiveMinutes); err != nil {
+		if ws, err = downsample.FromSamples(ws[:0], it, resolution); err != nil {
 			return fmt.Errorf("read %s: %w", series.Labels(), err)
 		}
 		if err := fn(series.Labels(), ws); err != nil {
