@@ -30,12 +30,7 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	var errs [4]error
 	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
 	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
-	wg.Go(func() {
-		s.metrics, errs[2] = metricstore.Open(metricstore.Options{
-			Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
-			Logger: a.log.With("store", "metrics"), Registerer: a.registry, Now: time.Now,
-		})
-	})
+	wg.Go(func() { s.metrics, errs[2] = a.openMetrics(cfg) })
 	wg.Go(func() {
 		s.state, errs[3] = statestore.Open(ctx, statestore.Options{Dir: filepath.Join(cfg.Data.Dir, "state"), Logger: a.log.With("store", "state")})
 	})
@@ -48,6 +43,7 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	}
 	if s.metrics != nil {
 		a.life.add("metric store", func(context.Context) error { return s.metrics.Close() })
+		a.life.goRun("downsampling", s.metrics.RunLongTerm)
 	}
 	if s.state != nil {
 		a.life.add("state store", func(context.Context) error { return s.state.Close() })
@@ -59,6 +55,30 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	}
 	a.stores = s
 	return syncDirs(cfg.Data.Dir)
+}
+
+func (a *App) openMetrics(cfg *config.Config) (*metricstore.Store, error) {
+	o := metricstore.Options{
+		Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
+		Logger: a.log.With("store", "metrics"), Registerer: a.registry, Now: time.Now,
+	}
+	if cfg.Metrics.Downsample {
+		bucket, err := openBucket(cfg)
+		if err != nil {
+			return nil, err
+		}
+		o.LongTerm = &metricstore.LongTerm{
+			Retention5m: cfg.Metrics.Retention5m.D(), Retention1h: cfg.Metrics.Retention1h.D(), Bucket: bucket, LocalBytes: int64(cfg.Metrics.LocalBytes),
+		}
+		for _, r := range cfg.Metrics.RetentionRules {
+			ms, err := r.Matchers()
+			if err != nil {
+				return nil, err
+			}
+			o.LongTerm.Rules = append(o.LongTerm.Rules, metricstore.RetentionRule{Matchers: ms, Keep: r.Keep.D()})
+		}
+	}
+	return metricstore.Open(o)
 }
 
 func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {

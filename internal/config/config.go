@@ -10,6 +10,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -68,6 +70,57 @@ type Records struct {
 type Metrics struct {
 	Retention        Duration `yaml:"retention"`           // older samples are removed
 	OutOfOrderWindow Duration `yaml:"out_of_order_window"` // how late a sample may arrive
+	// Downsample keeps 5-minute and 1-hour aggregates of older samples. Raw
+	// samples then stay until they are aggregated.
+	Downsample  bool     `yaml:"downsample"`
+	Retention5m Duration `yaml:"retention_5m"` // older 5-minute aggregates are removed
+	Retention1h Duration `yaml:"retention_1h"` // older 1-hour aggregates are removed
+	// RetentionRules delete some series earlier: a list of match, a selector, and
+	// keep, a duration. Of several rules that match a series, the shortest counts.
+	RetentionRules []RetentionRule `yaml:"retention_rules"`
+	// ObjectStoreFile names a file with an object store (type: S3 or FILESYSTEM,
+	// config, prefix; as Thanos writes it) that keeps all aggregates; relative to
+	// the configuration file. Secrets stay out of the configuration that way.
+	ObjectStoreFile string `yaml:"object_store_file"`
+	LocalBytes      Bytes  `yaml:"local_bytes"` // of aggregates that stay on the local disk when an object store has them
+}
+
+// RetentionRule says how long the series that match are kept, at every resolution.
+type RetentionRule struct {
+	Match string   `yaml:"match"` // a PromQL selector, for example {__name__=~"go_.*"}
+	Keep  Duration `yaml:"keep"`  // older samples of these series are deleted
+}
+
+// Validate checks the retentions against each other.
+func (m *Metrics) Validate() error {
+	if m.Downsample {
+		switch {
+		case m.Retention5m < m.Retention:
+			return fmt.Errorf("metrics.retention_5m is shorter than metrics.retention: 5-minute aggregates follow raw samples, so keep them at least as long, or set metrics.downsample to false")
+		case m.Retention1h < m.Retention5m:
+			return fmt.Errorf("metrics.retention_1h is shorter than metrics.retention_5m: 1-hour aggregates follow 5-minute ones, so keep them at least as long")
+		}
+	}
+	if m.ObjectStoreFile != "" && !m.Downsample {
+		return fmt.Errorf("metrics.object_store_file needs metrics.downsample: it keeps aggregates")
+	}
+	if len(m.RetentionRules) > 0 && !m.Downsample {
+		return fmt.Errorf("metrics.retention_rules need metrics.downsample: its job applies them")
+	}
+	for i, r := range m.RetentionRules {
+		if _, err := r.Matchers(); err != nil {
+			return fmt.Errorf("metrics.retention_rules[%d].match %q: %w", i, r.Match, err)
+		}
+		if r.Keep <= 0 || r.Keep > m.Retention1h {
+			return fmt.Errorf("metrics.retention_rules[%d].keep must be more than 0 and at most metrics.retention_1h: a rule can only shorten how long series are kept", i)
+		}
+	}
+	return nil
+}
+
+// Matchers parses Match.
+func (r RetentionRule) Matchers() ([]*labels.Matcher, error) {
+	return parser.NewParser(parser.Options{}).ParseMetricSelector(r.Match)
 }
 
 // Query bounds every query.
@@ -109,6 +162,7 @@ func (c *Config) Validate() error {
 	}
 	for name, d := range map[string]Duration{
 		"logs.retention": c.Logs.Retention, "traces.retention": c.Traces.Retention, "metrics.retention": c.Metrics.Retention,
+		"metrics.retention_5m": c.Metrics.Retention5m, "metrics.retention_1h": c.Metrics.Retention1h,
 		"query.timeout": c.Query.Timeout, "rules.interval": c.Rules.Interval, "host_metrics.interval": c.HostMetrics.Interval,
 		"scrape_interval": c.ScrapeInterval, "notifications.give_up_after": c.Notifications.GiveUpAfter,
 	} {
@@ -116,10 +170,14 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s must be more than 0, for example 30d or 15s", name)
 		}
 	}
+	if err := c.Metrics.Validate(); err != nil {
+		return err
+	}
 	const least = 1 << 20
 	for name, b := range map[string]Bytes{
 		"logs.memtable_bytes": c.Logs.MemtableBytes, "traces.memtable_bytes": c.Traces.MemtableBytes,
-		"logs.cache_bytes": c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
+		"metrics.local_bytes": c.Metrics.LocalBytes,
+		"logs.cache_bytes":    c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
 	} {
 		if b < least {
 			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))

@@ -48,7 +48,9 @@ func openStorage(t testing.TB, scope model.Scope) storage.Storage {
 
 // TestPrometheusScripts runs every script of Prometheus' own PromQL suite on our store.
 func TestPrometheusScripts(t *testing.T) {
-	promqltest.RunBuiltinTestsWithStorage(t, promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery),
+	// With our engine around the one that the scripts are written for.
+	engine := &promql.Engine{Engine: promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)}
+	promqltest.RunBuiltinTestsWithStorage(t, engine,
 		func(t testing.TB) storage.Storage { return openStorage(t, model.ScopeAll()) })
 }
 

@@ -27,12 +27,12 @@ type Engine struct{ *promql.Engine }
 
 // NewInstantQuery implements promql.QueryEngine.
 func (e *Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, at time.Time) (promql.Query, error) {
-	return boundedQuery(e.Engine.NewInstantQuery(ctx, q, opts, query, at))
+	return boundedQuery(e.instant(ctx, q, opts, query, at))
 }
 
 // NewRangeQuery implements promql.QueryEngine.
 func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, query string, start, end time.Time, interval time.Duration) (promql.Query, error) {
-	return boundedQuery(e.Engine.NewRangeQuery(ctx, q, opts, query, start, end, interval))
+	return boundedQuery(e.ranged(ctx, q, opts, query, start, end, interval))
 }
 
 func boundedQuery(q promql.Query, err error) (promql.Query, error) {

@@ -72,8 +72,10 @@ func (t *Table) sortRows(parts []part) (map[int64][]sortKey, error) {
 					byPartition[last] = list
 				}
 				last, list = at, byPartition[at]
-				if list == nil {
-					list = make([]sortKey, 0, min(rows, 1<<16))
+				if list == nil && len(byPartition) == 0 {
+					list = make([]sortKey, 0, rows) // Most often there is one.
+				} else if list == nil {
+					list = make([]sortKey, 0, 1024)
 				}
 			}
 			list = append(list, k)

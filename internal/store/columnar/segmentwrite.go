@@ -23,8 +23,8 @@ const (
 	// what repeats is stored once, small enough that one of its columns fits in
 	// memory while it is written.
 	rowGroupRows = 64 * granuleRows
-	// rowGroupBytes is at how many bytes of text a row group ends early.
-	rowGroupBytes = 96 << 20
+	// rowGroupBytes is at how many bytes of different text a row group ends early.
+	rowGroupBytes = 64 << 20
 	// maxSegmentRows bounds a file, and with it what one merge rewrites.
 	maxSegmentRows = 8 * rowGroupRows
 	// columnShare is how frequent an attribute must be in a segment (one in
@@ -259,11 +259,6 @@ func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, err
 			return nil, err
 		}
 	}
-	if c.field != nil && c.field.Words && w.dense && v.Codes == nil {
-		if codes, dict := dictionaryOf(v.Strs); codes != nil {
-			v = &store.Vec{Kind: v.Kind, Codes: codes, Dict: dict}
-		}
-	}
 	if c.field != nil && c.field.Words {
 		w.text = nil
 	}
@@ -308,38 +303,89 @@ func textBytes(v *store.Vec) (n int64) {
 // are read for that, and kept for column.
 func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
 	n := min(len(refs), rowGroupRows)
-	field := -1
-	for i := range w.table.schema.Fields {
-		if w.table.schema.Fields[i].Words {
-			field = i
-		}
-	}
+	field := slices.IndexFunc(w.table.schema.Fields, func(f Field) bool { return f.Words })
 	if field < 0 {
 		return n, nil
 	}
 	f := &w.table.schema.Fields[field]
-	text := &store.Vec{Kind: f.Kind, Strs: make([]string, 0, n)}
-	bytes := int64(0)
-	const step = 2 * parquetio.WindowRows
-	for at := 0; at < n; at += step {
-		v, err := gatherColumn(w.table.schema, w.parts, refs[at:min(at+step, n)], f.Name, f.Kind, false)
+	texts := textCollector{dense: w.dense}
+	for at := 0; at < n; at += parquetio.WindowRows {
+		v, err := gatherColumn(w.table.schema, w.parts, refs[at:min(at+parquetio.WindowRows, n)], f.Name, f.Kind, false)
 		if err != nil {
 			return 0, err
 		}
-		size := textBytes(v)
-		if w.dense {
-			// The texts are views into whole pages of every part: copied, they take
-			// a third of that.
-			v.Strs = compact(v.Strs, size)
-		}
-		text.Strs = append(text.Strs, v.Strs...)
+		texts.add(v.Strs)
 		w.takeBack()
-		if bytes += size; bytes > rowGroupBytes {
-			n = min(n, at+step)
+		if texts.bytes > rowGroupBytes {
+			n = min(n, at+parquetio.WindowRows)
 		}
 	}
-	w.text = text
+	w.text = texts.vec(f.Kind)
 	return n, nil
+}
+
+// textCollector collects the texts of a row group. A dense one keeps each text
+// once, in memory of its own: what is collected are views that end.
+type textCollector struct {
+	dense bool
+	bytes int64 // of what is kept
+	strs  []string
+	codes []uint32
+	dict  []string
+	index map[string]uint32
+	arena []byte
+}
+
+// arenaBytes is the size of the pieces that kept texts are copied into.
+const arenaBytes = 1 << 20
+
+func (t *textCollector) add(strs []string) {
+	if !t.dense {
+		t.strs = append(t.strs, strs...)
+		for _, s := range strs {
+			t.bytes += int64(len(s))
+		}
+		return
+	}
+	if t.index == nil {
+		t.index = make(map[string]uint32, rowGroupRows/4)
+	}
+	for _, s := range strs {
+		code, ok := t.index[s]
+		if !ok {
+			code = uint32(len(t.dict))
+			s = t.keep(s)
+			t.dict = append(t.dict, s)
+			t.index[s] = code
+		}
+		t.codes = append(t.codes, code)
+	}
+}
+
+func (t *textCollector) keep(s string) string {
+	t.bytes += int64(len(s))
+	if len(t.arena)+len(s) > cap(t.arena) {
+		t.arena = make([]byte, 0, max(arenaBytes, len(s)))
+	}
+	from := len(t.arena)
+	t.arena = append(t.arena, s...)
+	return bytesString(t.arena[from:len(t.arena):len(t.arena)])
+}
+
+// vec is the column: with a dictionary where at least every second text repeats
+// another.
+func (t *textCollector) vec(kind store.Kind) *store.Vec {
+	if !t.dense {
+		return &store.Vec{Kind: kind, Strs: t.strs}
+	}
+	if 2*len(t.dict) <= len(t.codes) {
+		return &store.Vec{Kind: kind, Codes: t.codes, Dict: t.dict}
+	}
+	strs := make([]string, len(t.codes))
+	for i, c := range t.codes {
+		strs[i] = t.dict[c]
+	}
+	return &store.Vec{Kind: kind, Strs: strs}
 }
 
 // maxRestKeys bounds the keys listed in the manifest: a sender that puts ids

@@ -1,6 +1,7 @@
 package metricstore
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,6 +25,7 @@ type familyKey struct{ product, family string }
 type metadataIndex struct {
 	mu       sync.RWMutex
 	families map[familyKey]metadata.Metadata
+	products []string // of families, each once
 }
 
 func newMetadataIndex() *metadataIndex {
@@ -43,7 +45,22 @@ func (x *metadataIndex) put(k familyKey, m metadata.Metadata) {
 	m = metadata.Metadata{Type: m.Type, Unit: strings.Clone(m.Unit), Help: strings.Clone(m.Help)}
 	x.mu.Lock()
 	x.families[k] = m
+	if !slices.Contains(x.products, k.product) {
+		x.products = append(x.products, k.product)
+	}
 	x.mu.Unlock()
+}
+
+// isCounter tells whether a family of this name is known to be a counter.
+func (x *metadataIndex) isCounter(family string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, product := range x.products {
+		if m, ok := x.families[familyKey{product, family}]; ok {
+			return m.Type == model.MetricTypeCounter
+		}
+	}
+	return false
 }
 
 // noteMetadata remembers a series' metadata under its family. Samples of a

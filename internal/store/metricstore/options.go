@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/thanos-io/objstore"
 )
 
 // Defaults and limits of the store.
@@ -51,9 +53,32 @@ type Options struct {
 	// a sixteenth of a small disk, negative: no check.
 	MinFreeBytes int64
 
+	// LongTerm keeps downsampled metrics longer than Retention; nil: off. With
+	// it, raw samples that are not downsampled yet are never deleted.
+	LongTerm *LongTerm
+
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+}
+
+// LongTerm configures downsampled metrics.
+type LongTerm struct {
+	Retention5m time.Duration // of 5-minute aggregates; 0: 90 days
+	Retention1h time.Duration // of 1-hour aggregates; 0: 15 months
+	Rules       []RetentionRule
+	CPUShare    float64 // of one core that downsampling may take; 0: a half
+	// Bucket is an object store for all aggregates, which the store closes; nil:
+	// they are on disk alone. LocalBytes of them stay on disk as well.
+	Bucket     objstore.Bucket
+	LocalBytes int64
+}
+
+// RetentionRule deletes samples older than Keep of the series that match, at
+// every resolution. Of several rules that match, the shortest counts.
+type RetentionRule struct {
+	Matchers []*labels.Matcher
+	Keep     time.Duration
 }
 
 func (o *Options) setDefaults() error {

@@ -58,7 +58,9 @@ func (s *Store) AppendOTLP(ctx context.Context, scope hmodel.Scope, md pmetric.M
 		return store.WriteResult{}, errors.Join(inner.err, inner.Rollback())
 	}
 	app := &otlpAppender{appenderV2: inner, res: &res}
-	_, convErr := prometheusremotewrite.NewPrometheusConverter(app).FromMetrics(ctx, md, otlpSettings())
+	walk := s.newOTLPWalk(ctx, app)
+	walk.store(md)
+	convErr := walk.err
 	if app.fatal == nil {
 		app.fatal = ctx.Err()
 	}
@@ -115,6 +117,37 @@ func (a *otlpAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 		a.res.Reject(reason, 1, err.Error()+": "+strings.ToValidUTF8(ls.String(), "\uFFFD"))
 	}
 	return 0, nil
+}
+
+// known stores one sample of a point whose series are known. It returns false
+// when the request cannot go on.
+func (a *otlpAppender) known(r *recipe, i int, at sampleTimes, v float64) bool {
+	s := &r.series[i]
+	before := storage.SeriesRef(s.ref.Load())
+	ref, ls, err := a.admit(before, s.labels, at.t)
+	if err == nil {
+		ref, err = a.tx.Append(ref, ls, at.st, at.t, v, nil, nil, r.opts)
+	}
+	if err == nil {
+		if ref != before { // the TSDB had dropped the series and made it anew
+			s.ref.Store(uint64(ref))
+		}
+		if s.ends {
+			a.stored++
+			a.noteMetadata(r.opts.MetricFamilyName, ls, r.opts.Metadata)
+		}
+		return true
+	}
+	reason, ok := Rejected(err)
+	if !ok {
+		a.fatal = err
+		return false
+	}
+	if s.ends {
+		a.rejected++
+		a.res.Reject(reason, 1, err.Error()+": "+strings.ToValidUTF8(s.labels.String(), "\uFFFD"))
+	}
+	return true
 }
 
 // errInvalidLabels is when a label name or value is not what Prometheus can keep.

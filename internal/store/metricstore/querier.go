@@ -39,10 +39,7 @@ var (
 
 // Querier implements storage.Queryable; mint and maxt are inclusive.
 func (q *Queryable) Querier(mint, maxt int64) (storage.Querier, error) {
-	if q.s.closed.Load() {
-		return nil, store.ErrClosed
-	}
-	inner, err := q.s.db.Querier(mint, maxt)
+	inner, err := q.s.querier(mint, maxt)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +47,7 @@ func (q *Queryable) Querier(mint, maxt int64) (storage.Querier, error) {
 }
 
 // ChunkQuerier implements storage.ChunkQueryable; mint and maxt are inclusive.
+// It reads raw samples only: remote read has no way to say what an aggregate is.
 func (q *Queryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	if q.s.closed.Load() {
 		return nil, store.ErrClosed

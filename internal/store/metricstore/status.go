@@ -58,6 +58,9 @@ func (s *Store) HeadSeries() uint64 { return s.db.Head().NumSeries() }
 // Dir is the store's directory.
 func (s *Store) Dir() string { return s.opts.Dir }
 
-// Compact writes what is due from the head block to blocks and merges blocks,
-// as the TSDB does by itself every minute. It returns when that is done.
-func (s *Store) Compact(ctx context.Context) error { return s.db.Compact(ctx) }
+// Compact writes what is due from the head block, and all late samples, to
+// blocks, merges blocks and applies the retention, as the TSDB does by itself
+// every minute. It returns when that is done.
+func (s *Store) Compact(ctx context.Context) error {
+	return errors.Join(s.db.Compact(ctx), s.db.CompactOOOHead(ctx))
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/util/compression"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/metricstore/longterm"
 )
 
 // Store is an open metric store. All methods may be called concurrently.
@@ -27,6 +28,9 @@ type Store struct {
 	sync     *groupSync
 	logs     []*logSyncer
 	meta     *metadataIndex
+	recipes  *recipes
+	long     *longterm.Store // nil when it is off
+	opened   atomic.Pointer[tsdb.DB]
 	// freeBytes tells the free space of the file system that holds dir.
 	freeBytes func(dir string) (int64, error)
 
@@ -72,12 +76,22 @@ func Open(opts Options) (_ *Store, err error) {
 		counters:  newCaptureRegisterer(wblFailuresMetric, walCorruptionsMetric, mmapCorruptionsMetric),
 		lock:      lock,
 		meta:      newMetadataIndex(),
+		recipes:   newRecipes(maxRecipeSeries),
 		freeBytes: statfsFree,
 	}
+	if err := s.openLongTerm(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open downsampled metrics: %w", err), aside.discard())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeLongTerm())
+		}
+	}()
 	s.db, err = tsdb.Open(opts.Dir, opts.Logger, s.counters, s.tsdbOptions(), s.stats)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open metric store %s: %w", opts.Dir, err), aside.discard())
 	}
+	s.opened.Store(s.db)
 	if n := s.counters.value(walCorruptionsMetric); n > 0 {
 		opts.Logger.Error("a metric log was damaged and has been repaired; samples after the damage are only in the files kept aside",
 			"quarantine", aside.dir, "directory", opts.Dir)
@@ -112,6 +126,9 @@ func (s *Store) tsdbOptions() *tsdb.Options {
 	o.WALSegmentSize = s.opts.SegmentBytes
 	o.WALCompression = compression.Snappy
 	o.StripeSize = stripeSize
+	if s.long != nil {
+		o.BlocksToDelete = s.blocksToDelete
+	}
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = s.opts.MaxExemplars
 	o.EnableMetadataWALRecords = true
@@ -139,7 +156,7 @@ func (s *Store) Close() error {
 			// the registry would no longer be recognised.
 			s.opts.Registerer.Unregister(s.counters.registry)
 		}
-		s.closeErr = s.db.Close()
+		s.closeErr = errors.Join(s.closeLongTerm(), s.db.Close())
 		for _, l := range s.logs {
 			s.closeErr = errors.Join(s.closeErr, l.close())
 		}

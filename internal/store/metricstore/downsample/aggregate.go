@@ -71,6 +71,15 @@ func (s Sample) Copy() chunks.Sample {
 // the ends, relative to these, when there was no reset.
 const rounding = 1e-12
 
+// List implements storage.Samples without a copy of each sample.
+type List []Sample
+
+// Get is sample i.
+func (l List) Get(i int) chunks.Sample { return &l[i] }
+
+// Len is their number.
+func (l List) Len() int { return len(l) }
+
 // omitted tells which aggregates of a series need no samples of their own
 // because another one says the same in every window: what only grows has its
 // minimum first and its maximum last, and increases by their difference.
@@ -98,7 +107,7 @@ func derivedIncrease(w *Window) *histogram.FloatHistogram { return DeltaHistogra
 func same(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
 
 // samples are the samples of one aggregate of a series.
-func samples(out []chunks.Sample, ws []Window, aggregate string) []chunks.Sample {
+func samples(out List, ws []Window, aggregate string) List {
 	for i := range ws {
 		w := &ws[i]
 		if w.Count > 0 && (w.H == nil || aggregate != Min && aggregate != Max) {

@@ -1,6 +1,7 @@
 package downsample
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -26,21 +27,28 @@ const TempSuffix = ".tmp-for-creation"
 
 // Writer writes one block. Chunks go to a spool on disk as series come, and in
 // the end to the block in the order of the index, which sorts the aggregates of
-// a series far apart. What stays in memory until then are labels and where the
-// chunks are, a few hundred bytes for each series.
+// a series far apart. What stays in memory until then are the labels and where
+// the chunks are, some 300 bytes and the labels for each series.
 type Writer struct {
 	parent, dir string
 	meta        tsdb.BlockMeta
-	spool       *chunks.Writer
+	spool       *spool
 	entries     []entry
+	series      int32
 	symbols     map[string]struct{}
-	scratch     []chunks.Sample
+	scratch     List
 	builder     *labels.Builder
 }
 
+// entry is one aggregate of a series. Its labels are made when it is written.
 type entry struct {
-	labels labels.Labels
-	chunks []chunks.Meta
+	base      labels.Labels
+	run       run
+	series    int32 // in the order in which they came
+	aggregate uint8 // in the order of Aggregates, which is sorted
+	// early tells that base has a name that sorts before Label, so that the
+	// aggregate does not decide the order alone.
+	early bool
 }
 
 // NewWriter starts a block for samples in [mint, maxt) below parent.
@@ -62,51 +70,47 @@ func NewWriter(parent string, mint, maxt int64) (*Writer, error) {
 	if err := os.MkdirAll(w.dir, 0o750); err != nil {
 		return nil, err
 	}
-	if w.spool, err = chunks.NewWriter(w.spoolDir()); err != nil {
+	if w.spool, err = newSpool(filepath.Join(w.dir, "spool")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(w.dir))
 	}
 	return w, nil
 }
 
-// Add writes the aggregates of one series. It keeps ls and nothing else.
+// Add writes the aggregates of one series, in the order of their labels. It
+// keeps ls and nothing else.
 func (w *Writer) Add(ls labels.Labels, ws []Window) error {
 	if len(ws) == 0 {
 		return nil
 	}
+	early := false
 	ls.Range(func(l labels.Label) {
 		w.symbols[l.Name], w.symbols[l.Value] = struct{}{}, struct{}{}
+		early = early || l.Name < Label
 	})
 	omit := omitted(ws)
-	for _, a := range Aggregates() {
+	for i, a := range Aggregates() {
 		if omit[a] {
 			continue
 		}
 		w.scratch = samples(w.scratch[:0], ws, a)
-		if err := w.add(ls, a, w.scratch); err != nil {
-			return err
+		if len(w.scratch) == 0 {
+			continue
+		}
+		e := entry{base: ls, series: w.series, aggregate: uint8(i), early: early, run: run{offset: w.spool.end}}
+		if err := w.add(&e, w.scratch); err != nil {
+			return fmt.Errorf("write %s of %s: %w", a, ls, err)
 		}
 	}
+	w.series++
 	return nil
 }
 
-func (w *Writer) add(ls labels.Labels, aggregate string, samples []chunks.Sample) error {
-	if len(samples) == 0 {
-		return nil
-	}
-	w.builder.Reset(ls)
-	e := entry{labels: w.builder.Set(Label, aggregate).Labels()}
-	it := storage.NewSeriesToChunkEncoder(storage.NewListSeries(e.labels, samples)).Iterator(nil)
+func (w *Writer) add(e *entry, samples List) error {
+	it := storage.NewSeriesToChunkEncoder(&storage.SeriesEntry{Lset: e.base, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
+		return storage.NewListSeriesIterator(samples)
+	}}).Iterator(nil)
 	for it.Next() {
-		e.chunks = append(e.chunks, it.At())
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("encode %s: %w", e.labels, err)
-	}
-	if err := w.spool.WriteChunks(e.chunks...); err != nil {
-		return err
-	}
-	for i := range e.chunks {
-		c := &e.chunks[i]
+		c := it.At()
 		n := uint64(c.Chunk.NumSamples())
 		w.meta.Stats.NumSamples += n
 		if c.Chunk.Encoding() == chunkenc.EncFloatHistogram {
@@ -114,12 +118,27 @@ func (w *Writer) add(ls labels.Labels, aggregate string, samples []chunks.Sample
 		} else {
 			w.meta.Stats.NumFloatSamples += n
 		}
-		c.Chunk = nil // it is on disk; only where it is remains
+		w.meta.Stats.NumChunks++
+		if err := w.spool.add(&e.run, c); err != nil {
+			return err
+		}
 	}
-	w.meta.Stats.NumChunks += uint64(len(e.chunks))
 	w.meta.Stats.NumSeries++
-	w.entries = append(w.entries, e)
-	return nil
+	w.entries = append(w.entries, *e)
+	return it.Err()
+}
+
+// order is that of the labels with the aggregate.
+func (w *Writer) order(a, b entry) int {
+	if a.early || b.early {
+		return labels.Compare(w.labels(a), w.labels(b))
+	}
+	return cmp.Or(cmp.Compare(a.aggregate, b.aggregate), cmp.Compare(a.series, b.series))
+}
+
+func (w *Writer) labels(e entry) labels.Labels {
+	w.builder.Reset(e.base)
+	return w.builder.Set(Label, Aggregates()[e.aggregate]).Labels()
 }
 
 // Finish makes the block appear under its name, durably. ok is false when it
@@ -130,17 +149,16 @@ func (w *Writer) Finish(ctx context.Context) (id ulid.ULID, ok bool, err error) 
 			err = errors.Join(err, os.RemoveAll(w.dir))
 		}
 	}()
-	if err := w.spool.Close(); err != nil {
+	if len(w.entries) > 0 {
+		if err := errors.Join(w.spool.w.Flush(), w.writeSorted(ctx)); err != nil {
+			return id, false, errors.Join(fmt.Errorf("write chunks and index: %w", err), w.spool.close())
+		}
+	}
+	if err := w.spool.close(); err != nil {
 		return id, false, err
 	}
 	if len(w.entries) == 0 {
 		return id, false, os.RemoveAll(w.dir)
-	}
-	if err := w.writeSorted(ctx); err != nil {
-		return id, false, fmt.Errorf("write chunks and index: %w", err)
-	}
-	if err := os.RemoveAll(w.spoolDir()); err != nil {
-		return id, false, err
 	}
 	meta, err := json.MarshalIndent(w.meta, "", "\t")
 	if err != nil {
@@ -160,16 +178,9 @@ func (w *Writer) Finish(ctx context.Context) (id ulid.ULID, ok bool, err error) 
 }
 
 // Abort removes what was written.
-func (w *Writer) Abort() error { return errors.Join(w.spool.Close(), os.RemoveAll(w.dir)) }
-
-func (w *Writer) spoolDir() string { return filepath.Join(w.dir, "spool") }
+func (w *Writer) Abort() error { return errors.Join(w.spool.close(), os.RemoveAll(w.dir)) }
 
 func (w *Writer) writeSorted(ctx context.Context) (err error) {
-	spool, err := chunks.NewDirReader(w.spoolDir(), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, spool.Close()) }()
 	cw, err := chunks.NewWriter(filepath.Join(w.dir, "chunks"))
 	if err != nil {
 		return err
@@ -191,21 +202,17 @@ func (w *Writer) writeSorted(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	slices.SortFunc(w.entries, func(a, b entry) int { return labels.Compare(a.labels, b.labels) })
+	slices.SortFunc(w.entries, w.order)
+	var metas []chunks.Meta
 	for i, e := range w.entries {
-		for j := range e.chunks {
-			if e.chunks[j].Chunk, _, err = spool.ChunkOrIterable(e.chunks[j]); err != nil {
-				return err
-			}
-		}
-		if err := cw.WriteChunks(e.chunks...); err != nil {
+		if metas, err = w.spool.read(metas[:0], e.run); err != nil {
 			return err
 		}
-		if err := iw.AddSeries(storage.SeriesRef(i), e.labels, e.chunks...); err != nil {
+		if err := cw.WriteChunks(metas...); err != nil {
 			return err
 		}
-		for j := range e.chunks {
-			e.chunks[j].Chunk = nil // it points into the spool
+		if err := iw.AddSeries(storage.SeriesRef(i), w.labels(e), metas...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -32,10 +32,13 @@ type rawStore struct {
 	hidden  int64 // what retention has deleted, inclusive
 }
 
-func newRaw(t testing.TB, series []storage.Series, blockRange int64) *rawStore {
+func newRaw(t testing.TB, series []storage.Series, blockRange int64, write ...func(dir string)) *rawStore {
 	dir := t.TempDir()
 	if len(series) > 0 {
 		writeBlocks(t, dir, series, blockRange)
+	}
+	for _, w := range write {
+		w(dir)
 	}
 	o := tsdb.DefaultOptions()
 	o.RetentionDuration = 0
@@ -192,6 +195,8 @@ func compare(t testing.TB, what string, got, want map[string]float64, bound floa
 	}
 	return worst
 }
+
+func ts(t int64) string { return fmt.Sprint(t) }
 
 func queryable(s *Store) storage.Queryable { return storage.QueryableFunc(s.Querier) }
 

@@ -3,16 +3,9 @@ package longterm
 import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 
 	"hinomi/internal/store/metricstore/downsample"
 )
-
-// sampleList implements storage.Samples without a copy of each sample.
-type sampleList []downsample.Sample
-
-func (l sampleList) Get(i int) chunks.Sample { return &l[i] }
-func (l sampleList) Len() int                { return len(l) }
 
 // newListIterator iterates samples, or fails with err. The engine changes the
 // histograms that it gets, and some of these belong to several samples.
@@ -20,7 +13,7 @@ func newListIterator(samples []downsample.Sample, err error) chunkenc.Iterator {
 	if err != nil {
 		return failedIterator{chunkenc.NewNopIterator(), err}
 	}
-	return storage.NewListSeriesIteratorWithCopy(sampleList(samples))
+	return storage.NewListSeriesIteratorWithCopy(downsample.List(samples))
 }
 
 type failedIterator struct {

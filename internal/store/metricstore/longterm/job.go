@@ -33,7 +33,10 @@ func (s *Store) Step(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.applyRules(ctx)
+	if err := s.applyRules(ctx); err != nil {
+		return err
+	}
+	return s.syncBucket(ctx)
 }
 
 func (s *Store) downsampleDue(ctx context.Context) error {
@@ -91,11 +94,12 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 	if len(targets) == 0 {
 		return nil
 	}
-	err = s.windowsOf(ctx, from, func(ls labels.Labels, fine []downsample.Window) error {
+	finest := targets[0].resolution
+	err = s.windowsOf(ctx, from, finest, func(ls labels.Labels, fine []downsample.Window) error {
 		var coarse []downsample.Window
 		for _, t := range targets {
 			ws := fine
-			if t.resolution != downsample.FiveMinutes {
+			if t.resolution != finest {
 				coarse = downsample.Combine(coarse[:0], fine, t.resolution)
 				ws = coarse
 			}
@@ -115,7 +119,7 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 			return err
 		}
 		if ok {
-			if err := s.add(t.resolution, t.name, id); err != nil {
+			if err := s.add(ctx, t.resolution, t.name, id); err != nil {
 				return err
 			}
 		}
@@ -123,8 +127,8 @@ func (s *Store) downsampleDay(ctx context.Context, from int64) (err error) {
 	return nil
 }
 
-// windowsOf calls fn with the 5-minute windows of every series of a day.
-func (s *Store) windowsOf(ctx context.Context, from int64, fn func(labels.Labels, []downsample.Window) error) error {
+// windowsOf calls fn with the windows of every series of a day.
+func (s *Store) windowsOf(ctx context.Context, from, resolution int64, fn func(labels.Labels, []downsample.Window) error) error {
 	q, err := s.o.Source.Querier(from+1, from+day)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func (s *Store) windowsOf(ctx context.Context, from int64, fn func(labels.Labels
 	for set.Next() {
 		series := set.At()
 		it = series.Iterator(it)
-		if ws, err = downsample.FromSamples(ws[:0], it, downsample.FiveMinutes); err != nil {
+		if ws, err = downsample.FromSamples(ws[:0], it, resolution); err != nil {
 			return fmt.Errorf("read %s: %w", series.Labels(), err)
 		}
 		if err := fn(series.Labels(), ws); err != nil {
@@ -200,7 +204,11 @@ func (s *Store) compact(ctx context.Context, resolution int64, name string, bloc
 	}
 	var dirs []string
 	var open []*tsdb.Block
-	for _, b := range blocks {
+	for i, b := range blocks {
+		if b, err = s.local(ctx, b); err != nil {
+			return err
+		}
+		blocks[i] = b
 		dirs, open = append(dirs, b.reader.Dir()), append(open, b.reader)
 	}
 	ids, err := c.Compact(filepath.Join(s.o.Dir, name), dirs, open)
@@ -214,5 +222,5 @@ func (s *Store) compact(ctx context.Context, resolution int64, name string, bloc
 		}
 		return err
 	}
-	return s.add(resolution, name, ids[0], blocks...)
+	return s.add(ctx, resolution, name, ids[0], blocks...)
 }

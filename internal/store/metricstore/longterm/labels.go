@@ -34,7 +34,7 @@ func (r *Reader) labels(hints *storage.LabelHints, get func(storage.LabelQuerier
 	if r.raw != nil {
 		sources = append(sources, r.raw)
 	}
-	for _, q := range r.closers[:len(r.blocks)] {
+	for _, q := range r.queriers {
 		sources = append(sources, q)
 	}
 	var all []string

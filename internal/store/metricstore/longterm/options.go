@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/thanos-io/objstore"
 
 	"hinomi/internal/store/metricstore/downsample"
 )
@@ -19,6 +20,8 @@ const (
 	DefaultRetention1h = 456 * 24 * time.Hour // 15 months
 	// DefaultCPUShare is the part of one core that the background job takes.
 	DefaultCPUShare = 0.5
+	// DefaultLocalBytes is what stays on disk of blocks that an object store has.
+	DefaultLocalBytes = 10 << 30
 	// interval is how often the background job looks for work.
 	interval = time.Minute
 	day      = 24 * downsample.OneHour
@@ -49,6 +52,11 @@ type Options struct {
 	Retention5m, Retention1h time.Duration
 	Rules                    []Rule  // of those that match a series, the shortest counts
 	CPUShare                 float64 // of one core, at most 1
+	// Bucket is an object store that has all blocks; nil: none. Then the local
+	// disk keeps what LocalBytes allows, and of the other blocks their indexes.
+	// CacheBytes bounds the chunks in memory that were read from it.
+	Bucket                 objstore.Bucket
+	LocalBytes, CacheBytes int64
 	// IsCounter tells whether a series with this name is a counter, as far as
 	// that is known; names with a counter's suffix are counters anyway.
 	IsCounter func(name string) bool
@@ -76,6 +84,12 @@ func (o *Options) setDefaults() error {
 	}
 	if o.CPUShare < 0 || o.CPUShare > 1 {
 		return fmt.Errorf("the CPU share of downsampling is %v: write more than 0 and at most 1", o.CPUShare)
+	}
+	if o.LocalBytes <= 0 {
+		o.LocalBytes = DefaultLocalBytes
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = DefaultCacheBytes
 	}
 	if o.IsCounter == nil {
 		o.IsCounter = func(string) bool { return false }

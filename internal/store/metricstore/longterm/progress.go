@@ -30,8 +30,7 @@ func readProgress(dir string) (int64, error) {
 	}
 	var p progress
 	if err := json.Unmarshal(b, &p); err != nil || p.Version != 1 || p.DoneUntil < 0 {
-		return 0, fmt.Errorf("%s is damaged or of a newer version (%s): remove it, and every day that raw samples exist for is looked at again",
-			filepath.Join(dir, progressFile), b)
+		return 0, fmt.Errorf("%s is damaged or of a newer version", filepath.Join(dir, progressFile))
 	}
 	return p.DoneUntil, nil
 }

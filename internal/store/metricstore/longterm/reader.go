@@ -20,8 +20,11 @@ import (
 // samples; up to it, from downsampled ones. It is the end of a 1-hour window,
 // so that no sample is in both.
 func (s *Store) RawFrom() int64 {
-	oldest, ok := s.o.Source.Oldest()
 	done := s.DoneUntil()
+	if done == 0 {
+		return math.MinInt64 // nothing is downsampled, whatever times the samples have
+	}
+	oldest, ok := s.o.Source.Oldest()
 	if !ok {
 		return done
 	}
@@ -50,11 +53,11 @@ func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, b := range s.overlapping(earlier(mint), border) {
-		q, err := tsdb.NewBlockQuerier(b.reader, b.meta().MinTime, b.meta().MaxTime)
+		q, err := tsdb.NewBlockQuerier(b.source(), b.meta().MinTime, b.meta().MaxTime)
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
-		r.blocks, r.closers = append(r.blocks, b), append(r.closers, q)
+		r.blocks, r.queriers = append(r.blocks, b), append(r.queriers, q)
 	}
 	return r, nil
 }
@@ -76,12 +79,12 @@ type Reader struct {
 	mint, maxt int64
 	border     int64
 	blocks     []*block
-	closers    []storage.Querier // the first ones are those of blocks, in order
+	queriers   []storage.Querier // of blocks, in their order
 }
 
 // Close implements storage.Querier.
 func (r *Reader) Close() error {
-	err := closeAll(r.closers)
+	err := closeAll(r.queriers)
 	if r.raw != nil {
 		err = errors.Join(err, r.raw.Close())
 	}
@@ -128,6 +131,7 @@ func (r *Reader) stitched(ctx context.Context, p *plan, hints *storage.SelectHin
 		var key []byte
 		if hints != nil {
 			own := *hints // they win over the times of a querier
+			own.DisableTrimming = false
 			own.Start = max(own.Start, r.border+1)
 			hints = &own
 		}

@@ -66,6 +66,25 @@ func (s *Store) applyRules(ctx context.Context) error {
 }
 
 func (s *Store) applyRulesTo(ctx context.Context, b *block) error {
+	if err := s.bury(ctx, b); err != nil || b.reader.Meta().Stats.NumTombstones == 0 {
+		return err
+	}
+	if b.remote != nil {
+		// What is rewritten has its chunks here, and no tombstones yet.
+		var err error
+		if b, err = s.local(ctx, b); err != nil {
+			return err
+		}
+		if err := s.bury(ctx, b); err != nil {
+			return err
+		}
+	}
+	s.metrics.series.Inc()
+	return s.compact(ctx, b.resolution, b.name, []*block{b})
+}
+
+// bury writes tombstones for the series whose rule does not keep this block.
+func (s *Store) bury(ctx context.Context, b *block) error {
 	m := b.meta()
 	for _, r := range s.o.Rules {
 		if m.MaxTime > s.expired(r) {
@@ -75,9 +94,5 @@ func (s *Store) applyRulesTo(ctx context.Context, b *block) error {
 			return fmt.Errorf("delete downsampled series by a retention rule: %w", err)
 		}
 	}
-	if b.meta().Stats.NumTombstones == 0 {
-		return nil
-	}
-	s.metrics.series.Inc()
-	return s.compact(ctx, b.resolution, b.name, []*block{b})
+	return nil
 }

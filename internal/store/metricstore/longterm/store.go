@@ -26,6 +26,8 @@ type Store struct {
 	o       Options
 	metrics *metrics
 	pace    *pacer
+	pages   *pageCache
+	synced  time.Time // last look at the object store; of the job alone
 
 	doneUntil    atomic.Int64
 	rulesApplied int64 // of Step alone
@@ -39,9 +41,18 @@ type block struct {
 	resolution int64
 	name       string // directory of its resolution
 	reader     *tsdb.Block
+	opened     tsdb.BlockMeta
+	uploaded   bool          // it is in the object store; of the job alone
+	remote     *remoteChunks // set when its chunks are only there
 }
 
-func (b *block) meta() tsdb.BlockMeta { return b.reader.Meta() }
+// meta is as it was when the block was opened: deletions by rules change the
+// reader's, which queries must not read at the same time.
+func (b *block) meta() tsdb.BlockMeta { return b.opened }
+
+func newBlock(resolution int64, name string, r *tsdb.Block) *block {
+	return &block{resolution: resolution, name: name, reader: r, opened: r.Meta()}
+}
 
 // Open loads the blocks below o.Dir and finishes or undoes what a crash left.
 // A damaged block is left out, reported, and stays where it is.
@@ -52,9 +63,11 @@ func Open(o Options) (*Store, error) {
 	s := &Store{o: o, metrics: newMetrics(), pace: &pacer{share: o.CPUShare}}
 	done, err := readProgress(o.Dir)
 	if err != nil {
-		return nil, err
+		s.metrics.damaged.Inc()
+		o.Logger.Error("the progress of downsampling is taken from the blocks instead", "err", err)
 	}
 	s.doneUntil.Store(done)
+	s.pages = newPageCache(o.CacheBytes)
 	for _, r := range resolutions {
 		if err := os.MkdirAll(filepath.Join(o.Dir, r.name), 0o750); err != nil {
 			return nil, fmt.Errorf("create directory of downsampled metrics: %w", err)
@@ -62,6 +75,12 @@ func Open(o Options) (*Store, error) {
 		if err := s.load(r.millis, r.name); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+	}
+	s.learnProgress()
+	// Without the object store, what is on disk is served; the job tries again.
+	if err := s.syncBucket(context.Background()); err != nil {
+		s.metrics.failures.Inc()
+		s.o.Logger.Error("the object store of downsampled metrics cannot be read, answers lack what only it has", "err", err)
 	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(s.metrics.registry); err != nil {
@@ -78,6 +97,13 @@ func (s *Store) load(resolution int64, name string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
+	}
+	if leftovers, err := filepath.Glob(filepath.Join(s.cacheDir(name), "*.tmp*")); err == nil {
+		for _, path := range leftovers {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("remove an unfinished index: %w", err)
+			}
+		}
 	}
 	var found []*block
 	for _, e := range entries {
@@ -98,7 +124,7 @@ func (s *Store) load(resolution int64, name string) error {
 				"block", path, "err", err)
 			continue
 		}
-		found = append(found, &block{resolution: resolution, name: name, reader: b})
+		found = append(found, newBlock(resolution, name, b))
 	}
 	// A merged block and what it was merged from are both there when a crash
 	// came between writing the one and removing the others.
@@ -127,8 +153,8 @@ func (s *Store) sort() {
 	})
 }
 
-// remove closes a block and deletes its files. It must not be in s.blocks any more.
-func (s *Store) remove(b *block) error {
+// removeLocal closes a block and deletes its files on disk.
+func (s *Store) removeLocal(b *block) error {
 	// A block without its meta file is unfinished, so that goes first.
 	dir := b.reader.Dir()
 	err := b.reader.Close() // waits for its readers
@@ -140,14 +166,29 @@ func (s *Store) remove(b *block) error {
 }
 
 // add opens a block that was written and takes it in instead of others.
-func (s *Store) add(resolution int64, name string, id ulid.ULID, instead ...*block) error {
+func (s *Store) add(ctx context.Context, resolution int64, name string, id ulid.ULID, instead ...*block) error {
 	dir := filepath.Join(s.o.Dir, name, id.String())
 	r, err := tsdb.OpenBlock(s.o.Logger, dir, nil, nil)
 	if err != nil {
 		return fmt.Errorf("open the block that was just written: %w", err)
 	}
-	s.replace(&block{resolution: resolution, name: name, reader: r}, instead)
+	b := newBlock(resolution, name, r)
+	if s.o.Bucket != nil {
+		// A failure is not one of downsampling: the next run tries again, and
+		// what this block was made of stays there until then.
+		if err := (bucket{s.o.Bucket}).upload(ctx, name, dir); err != nil {
+			s.metrics.failures.Inc()
+			s.o.Logger.Error("a downsampled block could not be uploaded, it is tried again every minute", "block", id, "err", err)
+		} else {
+			b.uploaded = true
+		}
+	}
+	s.replace(b, instead)
 	for _, old := range instead {
+		if s.o.Bucket != nil && !b.uploaded {
+			err = errors.Join(err, s.removeLocal(old)) // adopt removes the other copy later
+			continue
+		}
 		err = errors.Join(err, s.remove(old))
 	}
 	s.metrics.set(s)

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"hinomi/internal/store/metricstore/downsample"
@@ -20,7 +19,7 @@ import (
 // span is a stretch of time that one block answers: (after, until].
 type span struct {
 	b            *block
-	q            storage.Querier
+	q            storage.Querier // the reader's, which keeps the block open
 	after, until int64
 }
 
@@ -42,7 +41,7 @@ func (r *Reader) spans(after, until, prefer int64) []*span {
 	var out []*span
 	free := [][2]int64{{after, until}}
 	for _, preferred := range []bool{true, false} {
-		for _, b := range r.blocks {
+		for i, b := range r.blocks {
 			if (b.resolution == prefer) != preferred {
 				continue
 			}
@@ -54,7 +53,7 @@ func (r *Reader) spans(after, until, prefer int64) []*span {
 					rest = append(rest, f)
 					continue
 				}
-				out = append(out, &span{b: b, after: from, until: to})
+				out = append(out, &span{b: b, q: r.queriers[i], after: from, until: to})
 				if f[0] < from {
 					rest = append(rest, [2]int64{f[0], from})
 				}
@@ -76,11 +75,6 @@ func (r *Reader) groups(ctx context.Context, spans []*span, aggregates []string,
 	builder := labels.NewBuilder(labels.EmptyLabels())
 	var key []byte
 	for _, sp := range spans {
-		var err error
-		if sp.q, err = tsdb.NewBlockQuerier(sp.b.reader, sp.after+1, sp.until); err != nil {
-			return nil, err
-		}
-		r.closers = append(r.closers, sp.q)
 		for _, a := range aggregates {
 			set := sp.q.Select(ctx, false, &storage.SelectHints{Start: sp.after + 1, End: sp.until},
 				append(slices.Clone(ms), labels.MustNewMatcher(labels.MatchEqual, downsample.Label, a))...)
