@@ -34,9 +34,7 @@ func appendJSON(dst []byte, text string) ([]byte, bool) {
 		return dst, false
 	}
 	if message != "" {
-		s := scanner{dst: dst, start: len(dst), text: message[:min(len(message), maxLine)]}
-		s.run(len(s.text), 0)
-		return s.dst, true
+		return appendMasked(dst, message), true
 	}
 	slices.Sort(keys)
 	dst = append(dst, '{')

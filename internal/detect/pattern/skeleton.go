@@ -8,8 +8,10 @@ import (
 const (
 	// maxLine is how much of a line is looked at: templates tell themselves early.
 	maxLine = 32 << 10
-	// maxGroup bounds how far a closing bracket or quote is looked for.
-	maxGroup = 32 << 10
+	// maxItem bounds the items of a list that are compared with each other.
+	maxItem = 128
+	// maxQuote bounds how far a closing apostrophe is looked for.
+	maxQuote = 1024
 )
 
 // Skeleton returns the first line of text with Any for what cannot be constant.
@@ -28,10 +30,15 @@ func AppendSkeleton(dst []byte, text string) []byte {
 			return out
 		}
 	}
+	return appendMasked(dst, text)
+}
+
+func appendMasked(dst []byte, text string) []byte {
 	if len(text) > maxLine {
 		text = text[:maxLine]
 	}
 	s := scanner{dst: dst, start: len(dst), text: text}
+	s.match()
 	s.run(len(text), 0)
 	return s.dst
 }
@@ -44,6 +51,112 @@ type scanner struct {
 	at    int
 	word  string // the last one, which can name what follows
 	keyed bool   // the last word was a key: "name: "
+
+	groups [maxGroups]group // in order of their beginnings
+	count  int
+	next   int // the first that may begin at or behind at
+}
+
+// group is what is between a bracket and the one that closes it.
+type group struct {
+	open, close           int32 // close is -1 where nothing closes it
+	commas, colons, words int32 // between its items, not in inner groups
+	pairs                 bool  // it has key=value
+}
+
+const (
+	// maxGroups bounds the brackets of a line that are matched.
+	maxGroups = 64
+	// maxNested bounds how deep they are.
+	maxNested = 16
+)
+
+// match finds, in one pass, where every bracket is closed and what is in it.
+func (s *scanner) match() {
+	var stack [maxNested]int32
+	depth := 0
+	inner := func() *group {
+		if depth == 0 || depth > maxNested || stack[depth-1] < 0 {
+			return nil
+		}
+		return &s.groups[stack[depth-1]]
+	}
+	space := true
+	for i := 0; i < len(s.text); i++ {
+		kind := kinds[s.text[i]]
+		if kind == inWord || kind == isDigit {
+			if space {
+				if g := inner(); g != nil {
+					g.words++
+				}
+				space = false
+			}
+			continue
+		}
+		switch c := s.text[i]; c {
+		case '(', '[', '{':
+			at := int32(-1)
+			if s.count < maxGroups && depth < maxNested {
+				at = int32(s.count)
+				s.groups[s.count] = group{open: int32(i), close: -1}
+				s.count++
+			}
+			if depth < maxNested {
+				stack[depth] = at
+			}
+			depth++
+			space = true
+		case ')', ']', '}':
+			if g := inner(); g != nil {
+				g.close = int32(i)
+			}
+			depth = max(0, depth-1)
+		case ' ', '\t', '\r':
+			space = true
+		case ',':
+			if g := inner(); g != nil {
+				g.commas++
+			}
+		case '=':
+			if g := inner(); g != nil && i > 0 && s.text[i-1] != ' ' && s.text[i-1] != '=' && int(g.open) != i-1 {
+				g.pairs = true
+			}
+		}
+		if c := s.text[i]; c == '"' {
+			space = true
+		}
+	}
+	// Colons are part of words for everything else.
+	for k := range s.count {
+		if g := &s.groups[k]; g.close >= 0 && g.commas > 0 && !g.pairs {
+			g.colons = int32(strings.Count(s.text[g.open:g.close], ":"))
+		}
+	}
+}
+
+// groupAt returns the group that begins at i, nil when it was not matched.
+func (s *scanner) groupAt(i int) *group {
+	for s.next < s.count && int(s.groups[s.next].open) < i {
+		s.next++
+	}
+	if s.next < s.count && int(s.groups[s.next].open) == i {
+		return &s.groups[s.next]
+	}
+	return nil
+}
+
+// isList tells of "a, b", "k=v" and "k: v, …": data, not words of a statement.
+func (g *group) isList() bool {
+	switch {
+	case g.pairs:
+		return true
+	case g.commas == 0:
+		return false
+	case g.colons > g.commas:
+		return true
+	}
+	// Clauses of a sentence have more words between commas than items of a list.
+	return g.words <= 2*(g.commas+1)
 }
 
 // run goes on to end, in brackets of the given depth.
@@ -119,21 +232,27 @@ func (s *scanner) equals(end int) {
 			return
 		}
 	}
-	s.at = valueEnd(s.text[:end], s.at)
+	s.at = s.valueEnd(s.at, end)
 	s.any()
 }
 
 // valueEnd is where the value that begins at i ends: behind its brackets or
 // quotes, before a separator.
-func valueEnd(text string, i int) int {
-	for i < len(text) {
-		switch text[i] {
+func (s *scanner) valueEnd(i, end int) int {
+	for i < end {
+		switch s.text[i] {
 		case ' ', '\t', ',', ';', ')', ']', '}', '|':
 			return i
-		case '(', '[', '{', '"':
-			q := closing(text, i)
+		case '(', '[', '{':
+			g := s.groupAt(i)
+			if g == nil || g.close < 0 || int(g.close) >= end {
+				return end
+			}
+			i = int(g.close) + 1
+		case '"':
+			q := closing(s.text[:end], i)
 			if q < 0 {
-				return len(text)
+				return end
 			}
 			i = q + 1
 		default:
@@ -143,29 +262,14 @@ func valueEnd(text string, i int) int {
 	return i
 }
 
-// closing is where the bracket or double quote at i is closed, -1 when it is not.
+// closing is where the quote at i is closed, -1 when it is not.
 func closing(text string, i int) int {
-	limit := min(len(text), i+maxGroup)
-	if text[i] == '"' || text[i] == '`' {
-		for j := i + 1; j < limit; j++ {
-			switch text[j] {
-			case '\\':
-				j++
-			case text[i]:
-				return j
-			}
-		}
-		return -1
-	}
-	depth := 0
-	for j := i; j < limit; j++ {
+	for j := i + 1; j < len(text); j++ {
 		switch text[j] {
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			if depth--; depth == 0 {
-				return j
-			}
+		case '\\':
+			j++
+		case text[i]:
+			return j
 		}
 	}
 	return -1
@@ -174,19 +278,15 @@ func closing(text string, i int) int {
 // bracket masks what is in brackets when it is a list or has keys and values.
 func (s *scanner) bracket(end, depth int) {
 	open := s.at
-	q := closing(s.text[:end], open)
 	s.at++
-	if q < 0 || depth > 8 {
-		s.dst = append(s.dst, s.text[open])
+	s.dst = append(s.dst, s.text[open])
+	g := s.groupAt(open)
+	if g == nil || g.close < 0 || int(g.close) >= end {
 		return
 	}
-	inner := s.text[open+1 : q]
-	s.dst = append(s.dst, s.text[open])
-	if isList(inner) {
-		s.any()
-		if n := len(s.dst); s.dst[n-1] != '>' {
-			s.dst = append(s.dst, Any...)
-		}
+	q := int(g.close)
+	if g.isList() {
+		s.dst = append(s.dst, Any...)
 	} else {
 		s.run(q, depth+1)
 		s.word = ""
@@ -199,48 +299,18 @@ func (s *scanner) bracket(end, depth int) {
 // repeated drops the last item of a list when it is like the one before.
 func (s *scanner) repeated() {
 	out := s.dst[s.start:]
+	if len(out) > 2*maxItem {
+		out = out[len(out)-2*maxItem:]
+	}
+	base := len(s.dst) - len(out)
 	i := bytes.LastIndex(out, []byte(", "))
 	if i < 0 {
 		return
 	}
 	item := out[i+2:]
 	if before, ok := bytes.CutSuffix(out[:i], item); ok && (len(before) == 0 || !isWord(before[len(before)-1])) {
-		s.dst = s.dst[:s.start+i]
+		s.dst = s.dst[:base+i]
 	}
-}
-
-// isList tells of "a, b", "k=v" and "k: v, …": data, not words of a statement.
-func isList(inner string) bool {
-	depth, commas, colons := 0, 0, 0
-	for i := range len(inner) {
-		switch inner[i] {
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			depth--
-		case ',':
-			if depth == 0 {
-				commas++
-			}
-		case ':':
-			if depth == 0 {
-				colons++
-			}
-		case '=':
-			if depth == 0 && i > 0 && inner[i-1] != ' ' && inner[i-1] != '=' {
-				return true
-			}
-		}
-	}
-	if commas == 0 {
-		return false
-	}
-	if colons > commas {
-		return true
-	}
-	// Clauses of a sentence have more words between commas than items of a list.
-	words := len(strings.Fields(inner))
-	return words <= 2*(commas+1)
 }
 
 // quote masks a quoted text. An apostrophe is no quote.
@@ -251,7 +321,7 @@ func (s *scanner) quote(c byte, end int) {
 			s.at++
 			return
 		}
-		for j := s.at + 1; j < min(end, s.at+maxGroup); j++ {
+		for j := s.at + 1; j < min(end, s.at+maxQuote); j++ {
 			if s.text[j] == c && (j+1 == end || !isWord(s.text[j+1])) {
 				s.masked(c, j)
 				return
@@ -274,8 +344,14 @@ func isWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c >= 0x80
 }
 
-// names are words behind which comes a name.
-var names = map[string]bool{"user": true, "username": true, "host": true, "hostname": true, "named": true, "file": true, "directory": true, "topic": true, "queue": true, "bucket": true}
+// isNaming tells of words behind which comes a name.
+func isNaming(w string) bool {
+	switch w {
+	case "user", "username", "host", "hostname", "named", "file", "directory", "topic", "queue", "bucket":
+		return true
+	}
+	return false
+}
 
 // What a byte is in a word.
 const (
@@ -319,7 +395,7 @@ func (s *scanner) words(end, depth int) {
 		s.word = ""
 	}
 	switch {
-	case isValue(word, digit), names[before] && isName(word), s.keyed && depth > 0 && s.at == end && punctuation == "":
+	case isValue(word, digit), isNaming(before) && isName(word), s.keyed && depth > 0 && s.at == end && punctuation == "":
 		s.any()
 		s.word = ""
 	default:
@@ -331,7 +407,7 @@ func (s *scanner) words(end, depth int) {
 
 // isName tells whether a word behind "user" can be one.
 func isName(w string) bool {
-	return !names[w] && !isPreposition(w) && !strings.HasSuffix(w, "ed") && !strings.HasSuffix(w, "ing")
+	return !isNaming(w) && !isPreposition(w) && !strings.HasSuffix(w, "ed") && !strings.HasSuffix(w, "ing")
 }
 
 func isPreposition(w string) bool {

@@ -12,7 +12,7 @@ const (
 	// idleAfter is how long no row has come when the table tidies up: the
 	// memtable is flushed and small segments are merged, so that all is indexed.
 	// It waits for idleRows, lest a trickle of rows makes many small files.
-	idleAfter = 8 * time.Second
+	idleAfter = 3 * time.Second
 	idleRows  = 4 << 10
 )
 

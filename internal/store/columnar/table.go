@@ -22,7 +22,7 @@ const (
 	DefaultPartition     = 24 * time.Hour
 	DefaultMaxFuture     = 10 * time.Minute
 	DefaultRetention     = 30 * 24 * time.Hour
-	DefaultMergeAfter    = 12
+	DefaultMergeAfter    = 20
 	// DefaultMaxRowBytes bounds one row: a log line of a megabyte is accepted,
 	// one of four is a mistake.
 	DefaultMaxRowBytes = 4 << 20
