@@ -59,7 +59,11 @@ func (x *wordIndexBuilder) add(name string, v *store.Vec, rows int) {
 		return
 	}
 	// Each entry is taken apart once; a granule takes it once.
-	ends := make([]uint32, len(v.Dict)+1)
+	ends, size := make([]uint32, len(v.Dict)+1), 0
+	for _, s := range v.Dict {
+		size += len(s)
+	}
+	keys = make([]uint64, 0, size/8)
 	for i, s := range v.Dict {
 		keys = appendWordKeys(keys, s)
 		ends[i+1] = uint32(len(keys))
