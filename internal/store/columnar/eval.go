@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -217,6 +218,15 @@ func leafTest(p store.Pred) (store.ColumnRef, test) {
 	case store.TextEq:
 		t := rendered(func(s string) bool { return s == p.Text })
 		t.null = p.Text == ""
+		// Numbers are compared as numbers where the text is how they are rendered.
+		if n, err := strconv.ParseInt(p.Text, 10, 64); err == nil && store.Int(n).String() == p.Text {
+			t.whole = func(x int64) bool { return x == n }
+		} else {
+			t.whole = func(int64) bool { return false }
+		}
+		if f, err := strconv.ParseFloat(p.Text, 64); err == nil && f != 0 && !math.IsNaN(f) && store.Float(f).String() == p.Text {
+			t.float = func(x float64) bool { return x == f }
+		}
 		return p.Col, t
 	case store.In:
 		t := rendered(func(string) bool { return false })
