@@ -158,7 +158,11 @@ func freshID(id string, repetition int) string {
 var began = time.Now().Add(-30 * time.Minute).UnixNano()
 
 func logLoad(set *dataSet, o options) load {
-	return load{name: "logs", folder: "logs", rows: o.logs, batch: o.batch, path: "/v1/logs", otlp: true, encode: func(request int) ([]byte, error) {
+	path := "/v1/logs"
+	if o.dialect == victoriaLogs {
+		path = "/insert/opentelemetry/v1/logs"
+	}
+	return load{name: "logs", folder: "logs", rows: o.logs, batch: o.batch, path: path, otlp: true, encode: func(request int) ([]byte, error) {
 		rng := rand.New(rand.NewPCG(1, uint64(request)))
 		ld := plog.NewLogs()
 		byPod := map[string]plog.ScopeLogs{}

@@ -8,15 +8,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
 )
+
+// victoriaLogs is the dialect of a server that is asked in LogsQL.
+const victoriaLogs = "victorialogs"
 
 type options struct {
 	binary, url, otlp string
@@ -28,6 +34,8 @@ type options struct {
 	rounds            int
 	keep              string
 	profile           string
+	dialect           string
+	answers           string
 }
 
 func main() {
@@ -42,22 +50,24 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var o options
-	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.StringVar(&o.binary, "hinomi", "bin/hinomi", "binary to start on free ports with an empty directory")
-	fs.StringVar(&o.url, "url", "", "base URL of a running server instead of -hinomi")
-	fs.StringVar(&o.otlp, "otlp", "", "OTLP/HTTP base URL of the running server")
-	fs.IntVar(&o.pid, "pid", 0, "process id of the running server, to read its CPU time")
-	fs.StringVar(&o.data, "data", "../shared/data/nezha-dev.tar.zst", "the data set")
-	fs.IntVar(&o.logs, "logs", 1_000_000, "log rows")
-	fs.IntVar(&o.spans, "spans", 1_000_000, "spans")
-	fs.IntVar(&o.samples, "samples", 3_000_000, "samples (remote write)")
-	fs.IntVar(&o.series, "series", 100_000, "series of the samples")
-	fs.IntVar(&o.senders, "senders", 4, "concurrent senders")
-	fs.IntVar(&o.batch, "batch", 1000, "rows per request")
-	fs.IntVar(&o.rounds, "rounds", 30, "repetitions of each query")
-	fs.StringVar(&o.keep, "keep", "", "directory to keep the data in; empty: a temporary one")
-	fs.StringVar(&o.profile, "profile", "", "write CPU profiles of the log and span load to this directory (-hinomi only)")
-	if err := fs.Parse(args); err != nil {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.binary, "hinomi", "bin/hinomi", "binary to start on free ports with an empty directory")
+	flags.StringVar(&o.url, "url", "", "base URL of a running server instead of -hinomi")
+	flags.StringVar(&o.otlp, "otlp", "", "OTLP/HTTP base URL of the running server")
+	flags.IntVar(&o.pid, "pid", 0, "process id of the running server, to read its CPU time")
+	flags.StringVar(&o.data, "data", "../shared/data/nezha-dev.tar.zst", "the data set")
+	flags.IntVar(&o.logs, "logs", 1_000_000, "log rows")
+	flags.IntVar(&o.spans, "spans", 1_000_000, "spans")
+	flags.IntVar(&o.samples, "samples", 3_000_000, "samples (remote write)")
+	flags.IntVar(&o.series, "series", 100_000, "series of the samples")
+	flags.IntVar(&o.senders, "senders", 4, "concurrent senders")
+	flags.IntVar(&o.batch, "batch", 1000, "rows per request")
+	flags.IntVar(&o.rounds, "rounds", 30, "repetitions of each query")
+	flags.StringVar(&o.keep, "keep", "", "directory to keep the data in; empty: a temporary one")
+	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the log and span load to this directory (-hinomi only)")
+	flags.StringVar(&o.dialect, "dialect", "grafana", "what the server at -url speaks: grafana (Loki, Tempo, Prometheus APIs) or victorialogs")
+	flags.StringVar(&o.answers, "answers", "", "file of answers: written when it does not exist, else a time counts only where the answer is the same")
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	set, err := readNezha(o.data)
@@ -72,6 +82,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "machine: %s\ndata: %s (%d log rows, %d spans), %d senders, requests of %d\n\n", machine(), filepath.Base(o.data), len(set.logs), len(set.spans), o.senders, o.batch)
 	fmt.Fprintln(out, "| load | rows | encoded B/row | CPU-s / M rows | rows/s | disk B/row | peak RSS MB |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
+	if o.dialect != "grafana" && o.dialect != victoriaLogs {
+		return fmt.Errorf("dialect %q is not known: grafana or %s", o.dialect, victoriaLogs)
+	}
 	for _, l := range []load{logLoad(set, o), spanLoad(set, o), sampleLoad(o)} {
 		if l.rows == 0 {
 			continue
@@ -82,15 +95,58 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "| %s | %d | %.0f | %s | %.0f | %s | %s |\n", l.name, l.rows, res.encoded, res.cpu, res.rate, res.disk, res.rss)
 	}
+	known, err := readAnswers(o.answers)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "\n| query | hits | p50 ms | p99 ms |\n|---|---|---|---|\n")
+	got := map[string]float64{}
 	for _, q := range queries(set, o) {
-		r, err := ask(ctx, srv, q, o.rounds)
+		address := q.url(srv.base)
+		if o.dialect == victoriaLogs {
+			if q.victoria == nil {
+				continue
+			}
+			address = q.victoria(srv.base)
+		}
+		r, err := ask(ctx, srv, address, o.rounds)
 		if err != nil {
 			return fmt.Errorf("query %q: %w", q.name, err)
 		}
+		got[q.name] = r.value
+		if want, ok := known[q.name]; ok && want != r.value {
+			fmt.Fprintf(out, "| %s | %s, should be %.0f | - | - |\n", q.name, r.hits, want)
+			continue
+		}
 		fmt.Fprintf(out, "| %s | %s | %.1f | %.1f |\n", q.name, r.hits, r.p50, r.p99)
 	}
-	return nil
+	return writeAnswers(o.answers, known, got)
+}
+
+// readAnswers returns the answers of an earlier run, nil when there was none.
+func readAnswers(file string) (known map[string]float64, err error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return known, json.Unmarshal(b, &known)
+}
+
+func writeAnswers(file string, known, got map[string]float64) error {
+	if file == "" || known != nil {
+		return nil
+	}
+	b, err := json.MarshalIndent(got, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o600)
 }
 
 func machine() string {
