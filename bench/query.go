@@ -85,7 +85,7 @@ func queries(set *dataSet, o options) []query {
 			also(count("log: count by service", `sum by (service_name) (count_over_time({service_name=~".+"}%s))`), "* | stats by (service.name) count() n"),
 			also(count("log: count by level", `sum by (detected_level) (count_over_time({service_name=~".+"}%s))`), "* | stats by (severity) count() n"),
 			also(loki("log: count by level over time", `sum by (detected_level) (count_over_time(`+all+`[1m]))`, "step", "60"), "* | stats by (_time:1m, severity) count() n"),
-			also(count("log: phrase count", `sum(count_over_time({service_name=~".+"} |= "order" %s))`), "order | stats count() n"),
+			also(count("log: phrase count", `sum(count_over_time({service_name=~".+"} |= "order" %s))`), `"order" | stats count() n`),
 			also(count("log: regex count", `sum(count_over_time({service_name=~".+"} |~ "order.*id" %s))`), `~"order.*id" | stats count() n`),
 			also(count("log: negative filter count", `sum(count_over_time({service_name=~".+"} != "Success" %s))`), `!~"Success" | stats count() n`),
 			also(count("log: substring over everything", `sum(count_over_time({service_name=~".+"} |= "oute" %s))`), `~"oute" | stats count() n`),

@@ -231,7 +231,7 @@ func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec,
 	if c.Dict != nil {
 		if whole == nil {
 			if !s.worthDictionary(c, group, col, hi-lo) {
-				return s.file.ReadTexts(group, col, lo, hi, nil)
+				return s.file.ReadTexts(group, col, lo, hi, nil, func(i int) ([]string, error) { return s.frame(group, col, i) })
 			}
 			whole = s.dictionary
 		}
@@ -273,8 +273,12 @@ func (s *segment) worthDictionary(c *parquetio.Chunk, group, col, rows int) bool
 	return len(c.Frames) == 1 || rows*sparseDictionary > int(c.DictLen) || s.cache.get(cacheKey{s.ID, int32(group), int32(col), dictionaryPage}) != nil
 }
 
-// dictionaryPage is the page number under which a dictionary is cached.
-const dictionaryPage = -1
+// dictionaryPage is the page number under which a dictionary is cached, and
+// firstFrame that of its first part; the others follow downwards.
+const (
+	dictionaryPage = -1
+	firstFrame     = -2
+)
 
 func (s *segment) dictionary(group, col int) ([]string, error) {
 	key := cacheKey{s.ID, int32(group), int32(col), dictionaryPage}
@@ -289,6 +293,21 @@ func (s *segment) dictionary(group, col int) ([]string, error) {
 	return dict, nil
 }
 
+// frame returns a part of a large dictionary through the cache, where parts that
+// searches keep coming back to stay.
+func (s *segment) frame(group, col, i int) ([]string, error) {
+	key := cacheKey{s.ID, int32(group), int32(col), firstFrame - int32(i)}
+	if v := s.cache.get(key); v != nil {
+		return v.Dict, nil
+	}
+	entries, err := s.file.FrameOf(group, col, i, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.cache.put(key, &store.Vec{Dict: entries})
+	return entries, nil
+}
+
 // load is column without the cache, for merges, whose memory it uses.
 func (s *segment) load(group int, name string, lo, hi int, mem *parquetio.Memory) (*store.Vec, error) {
 	col := s.file.Column(name)
@@ -299,7 +318,7 @@ func (s *segment) load(group int, name string, lo, hi int, mem *parquetio.Memory
 	var dict []string
 	if c.Dict != nil {
 		if len(c.Frames) > 1 && (hi-lo)*sparseDictionary < int(c.DictLen) {
-			return s.file.ReadTexts(group, col, lo, hi, mem)
+			return s.file.ReadTexts(group, col, lo, hi, mem, func(i int) ([]string, error) { return s.file.FrameOf(group, col, i, mem) })
 		}
 		var err error
 		if dict, err = s.file.Dictionary(group, col, mem); err != nil {

@@ -187,7 +187,7 @@ func TestReadsWhatWasWritten(t *testing.T) {
 					if dict == nil {
 						continue
 					}
-					if v, err = f.ReadTexts(g, i, lo, hi, mem); err != nil {
+					if v, err = f.ReadTexts(g, i, lo, hi, mem, func(k int) ([]string, error) { return f.FrameOf(g, i, k, mem) }); err != nil {
 						t.Fatal(what, err)
 					}
 					sameRows(t, what+" by frames", v, want, lo, hi)

@@ -225,9 +225,15 @@ func (f *File) frame(c *Chunk, i int, dict []string, mem *Memory) ([]string, err
 	return dict, nil
 }
 
+// FrameOf returns the entries of one frame of a chunk's dictionary.
+func (f *File) FrameOf(group, column, frame int, mem *Memory) ([]string, error) {
+	c := &f.Groups[group].Chunks[column]
+	return f.frame(c, frame, nil, mem)
+}
+
 // ReadTexts is Read for a chunk with a dictionary of which only the frames that
-// rows in [lo, hi) need are decoded. The vector is plain.
-func (f *File) ReadTexts(group, column, lo, hi int, mem *Memory) (*store.Vec, error) {
+// rows in [lo, hi) need are asked for, each once. The vector is plain.
+func (f *File) ReadTexts(group, column, lo, hi int, mem *Memory, frame func(i int) ([]string, error)) (*store.Vec, error) {
 	c := &f.Groups[group].Chunks[column]
 	coded, err := f.Read(group, column, lo, hi, make([]string, c.DictLen), mem)
 	if err != nil {
@@ -241,7 +247,7 @@ func (f *File) ReadTexts(group, column, lo, hi int, mem *Memory) (*store.Vec, er
 		}
 		at := sort.Search(len(c.Frames), func(k int) bool { return c.Frames[k].First > int32(code) }) - 1
 		if frames[at] == nil {
-			if frames[at], err = f.frame(c, at, nil, mem); err != nil {
+			if frames[at], err = frame(at); err != nil {
 				return nil, err
 			}
 		}
