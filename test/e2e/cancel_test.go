@@ -34,8 +34,9 @@ func TestQueryEndsWithItsClient(t *testing.T) {
 	}
 	var filters, conditions strings.Builder
 	for i := range 60 {
-		fmt.Fprintf(&filters, " !~ `([a-z]+ )+([a-z]+[0-9]%d)+`", i)
-		fmt.Fprintf(&conditions, " && span.text !~ `([a-z]+ )+([a-z]+[0-9]%d)+`", i)
+		// Without any letter that a match must have: those are looked for first.
+		fmt.Fprintf(&filters, " !~ `([a-z]+ )+([a-z]+[0-9]{%d})+`", i+1)
+		fmt.Fprintf(&conditions, " && span.text !~ `([a-z]+ )+([a-z]+[0-9]{%d})+`", i+1)
 	}
 	for name, path := range map[string]string{
 		"PromQL":  "/api/v1/query_range?" + url.Values{"query": {"time()" + strings.Repeat("+time()", 1900)}, "start": {fmt.Sprint(now.Unix() - 10_000)}, "end": {fmt.Sprint(now.Unix())}, "step": {"1"}}.Encode(),
