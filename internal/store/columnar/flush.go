@@ -160,6 +160,7 @@ func (t *Table) commit(e edit, extra func()) error {
 	var gone []*segment
 	t.mu.Lock()
 	t.state.apply(e)
+	t.hold(e.Remove)
 	for _, id := range e.Remove {
 		if s := t.segments[id]; s != nil {
 			gone = append(gone, s)
