@@ -73,6 +73,9 @@ func (s *ScanStats) Add(o ScanStats) {
 	s.Duration += o.Duration
 }
 
+// Incomplete tells whether rows are missing that the range has.
+func (s ScanStats) Incomplete() bool { return s.Quarantined > 0 || s.Unreachable > 0 }
+
 // Missing counts a unit whose rows are missing: for now, or because they are damaged.
 func (s *ScanStats) Missing(forNow bool) {
 	if forNow {

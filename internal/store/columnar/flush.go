@@ -235,5 +235,5 @@ func (t *Table) expire(now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	return t.commit(edit{Remove: old}, nil)
+	return t.commit(edit{Remove: old, Aged: true}, nil)
 }

@@ -24,6 +24,11 @@ type edit struct {
 	// of them that were deleted.
 	Strays []placedFile `json:"strays,omitempty"`
 	Erased []placedFile `json:"erased,omitempty"`
+	// Archived says which segments the archive has. When one is removed, its file
+	// there becomes a stray, unless Aged: what is only too old for the table stays
+	// in the archive.
+	Archived []archivedFile `json:"archived,omitempty"`
+	Aged     bool           `json:"aged,omitempty"`
 }
 
 // manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
@@ -39,6 +44,7 @@ type manifestState struct {
 	walFloor uint64
 	nextID   uint64
 	strays   map[placedFile]bool
+	archived map[uint64]string // by segment: its file in the archive
 	// torn is when a last line was ignored that is not valid; damaged, when it
 	// is complete, so that it may have been acted on.
 	torn, damaged bool
@@ -49,6 +55,7 @@ type manifestState struct {
 func (s *manifestState) apply(e edit) {
 	for _, id := range e.Remove {
 		s.leavePlace(s.segments[id])
+		s.leaveArchive(id, e)
 		delete(s.segments, id)
 	}
 	for _, m := range e.Add {
@@ -61,6 +68,9 @@ func (s *manifestState) apply(e edit) {
 	}
 	for _, f := range e.Erased {
 		delete(s.strays, f)
+	}
+	for _, f := range e.Archived {
+		s.archive(f)
 	}
 	s.walFloor = max(s.walFloor, e.WALFloor)
 }
@@ -128,6 +138,9 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 	}
 	for f := range st.strays {
 		all.Strays = append(all.Strays, f)
+	}
+	for id, file := range st.archived {
+		all.Archived = append(all.Archived, archivedFile{id, file})
 	}
 	line, err := formatEdit(all)
 	if err != nil {

@@ -73,6 +73,7 @@ type place struct {
 	Tier
 	name    string
 	storage storage
+	known   bool         // it is configured
 	used    atomic.Int64 // segments of the table that are there
 }
 

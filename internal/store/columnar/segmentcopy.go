@@ -23,37 +23,38 @@ func (s *segment) source(ctx context.Context) (io.ReadCloser, error) {
 	return s.fs.Open(s.path, vfs.SequentialReadsOption)
 }
 
-// copySegment copies the file of a segment, and reads the copy back.
-func (t *Table) copySegment(ctx context.Context, s *segment, to storage, name string) error {
+// copySegment copies the file of a segment, and reads the copy back. It returns
+// the CRC-32C of the file.
+func (t *Table) copySegment(ctx context.Context, s *segment, to storage, name string) (uint32, error) {
 	from, err := s.source(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	sum := &checked{r: from, sum: crc32.New(castagnoli)}
 	err = to.put(ctx, name, newPaced(ctx, sum), s.Bytes)
 	_ = from.Close()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if sum.n != s.Bytes {
-		return fmt.Errorf("%w: file has %d bytes, should have %d", errCorrupt, sum.n, s.Bytes)
+		return 0, fmt.Errorf("%w: file has %d bytes, should have %d", errCorrupt, sum.n, s.Bytes)
 	}
 	copied, err := to.get(ctx, name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	back := &checked{r: copied, sum: crc32.New(castagnoli)}
 	_, err = io.Copy(io.Discard, newPaced(ctx, back))
 	_ = copied.Close()
 	switch {
 	case ctx.Err() != nil:
-		return ended(ctx)
+		return 0, ended(ctx)
 	case err != nil:
-		return fmt.Errorf("%w: read the copy back: %v", errUnreachable, err)
+		return 0, fmt.Errorf("%w: read the copy back: %v", errUnreachable, err)
 	case back.n != sum.n || back.sum.Sum32() != sum.sum.Sum32():
-		return fmt.Errorf("the copy of %s differs: %d bytes with CRC %08x, want %d with %08x", s.File, back.n, back.sum.Sum32(), sum.n, sum.sum.Sum32())
+		return 0, fmt.Errorf("the copy of %s differs: %d bytes with CRC %08x, want %d with %08x", s.File, back.n, back.sum.Sum32(), sum.n, sum.sum.Sum32())
 	}
-	return nil
+	return sum.sum.Sum32(), nil
 }
 
 // checked counts and sums what is read.

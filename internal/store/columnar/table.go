@@ -47,6 +47,8 @@ type Options struct {
 	MergeAfter int
 	// Tiers are where segments move when they are old, the youngest first.
 	Tiers []Tier
+	// Archive, if set, gets a copy of every segment that is final.
+	Archive *Archive
 	// RangeCacheBytes bounds the local copies of what is read from buckets.
 	RangeCacheBytes int64
 	Logger          *slog.Logger

@@ -45,6 +45,7 @@ type tiers struct {
 	list   []*place // in the order of the configuration
 	byName map[string]*place
 	ranges *rangeCache
+	ledger *ledger // nil without an archive
 
 	ctx    context.Context // ends with the table
 	cancel context.CancelFunc
@@ -70,7 +71,7 @@ func (t *Table) openTiers() error {
 	ts.ctx, ts.cancel = context.WithCancel(context.Background())
 	ts.ranges = newRangeCache(t.fs, t.fs.PathJoin(t.opts.Dir, cacheDir), t.opts.RangeCacheBytes)
 	for i, tier := range t.opts.Tiers {
-		p := &place{Tier: tier, name: tier.PlaceName()}
+		p := &place{Tier: tier, name: tier.PlaceName(), known: true}
 		switch {
 		case (tier.Dir == "") == (tier.Bucket == nil):
 			return fmt.Errorf("tier %d needs either a directory or a bucket", i+1)
@@ -88,7 +89,7 @@ func (t *Table) openTiers() error {
 			ts.movable = tier.After
 		}
 	}
-	return nil
+	return t.openArchive()
 }
 
 // findPlaces resolves the places that the manifest names.
@@ -137,7 +138,7 @@ func (t *Table) freed(s *segment) {
 }
 
 func (t *Table) startTiers() {
-	if len(t.tiers.byName) == 0 && len(t.state.strays) == 0 {
+	if len(t.tiers.byName) == 0 {
 		return
 	}
 	t.tiers.wg.Go(func() {
@@ -180,7 +181,17 @@ func (t *Table) MoveDue(ctx context.Context) error { return t.moveDue(ctx, t.opt
 func (t *Table) moveDue(ctx context.Context, now time.Time) error {
 	t.tiers.moving.Lock()
 	defer t.tiers.moving.Unlock()
-	err := t.eraseStrays(ctx)
+	err := t.eraseStrays(ctx, func(p *place) bool { return p.name != archivePlace })
+	err = errors.Join(err, t.moveAll(ctx, now))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err = errors.Join(err, t.archiveAll(ctx, now))
+	// What replaces an archived file is there before the file goes.
+	return errors.Join(err, t.eraseStrays(ctx, func(p *place) bool { return p.name == archivePlace }))
+}
+
+func (t *Table) moveAll(ctx context.Context, now time.Time) (err error) {
 	failed := map[*place]bool{}
 	for {
 		s, to := t.pickMove(now, failed)
@@ -256,7 +267,7 @@ func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 	if err := t.commit(edit{Strays: []placedFile{m.placed()}}, nil); err != nil {
 		return err
 	}
-	if err := t.copySegment(ctx, s, to.storage, m.File); err != nil {
+	if _, err := t.copySegment(ctx, s, to.storage, m.File); err != nil {
 		return err
 	}
 	t.compacting.Lock()
@@ -276,8 +287,8 @@ func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 	return nil
 }
 
-// eraseStrays deletes the files in other places that belong to no segment.
-func (t *Table) eraseStrays(ctx context.Context) error {
+// eraseStrays deletes the files in the wanted places that belong to no segment.
+func (t *Table) eraseStrays(ctx context.Context, wanted func(*place) bool) error {
 	var files []placedFile
 	t.mu.RLock()
 	for f := range t.state.strays {
@@ -291,13 +302,19 @@ func (t *Table) eraseStrays(ctx context.Context) error {
 	down := map[string]bool{}
 	for _, f := range files {
 		p := t.tiers.byName[f.Place]
-		if p == nil || down[f.Place] || p.After == 0 {
+		if p == nil || !p.known || down[f.Place] || !wanted(p) {
 			continue // A tier that is not configured may come back.
 		}
 		if err := p.storage.remove(ctx, f.File); err != nil {
 			down[f.Place] = true
 			failed = errors.Join(failed, fmt.Errorf("erase %s in %q: %w", f.File, f.Place, err))
 			continue
+		}
+		if f.Place == archivePlace {
+			if err := t.tiers.ledger.note(ledgerLine{Removed: f.File, At: t.opts.Now().UTC()}); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
 		}
 		erased = append(erased, f)
 	}
