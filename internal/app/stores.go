@@ -26,10 +26,18 @@ type stores struct {
 // openStores opens them side by side: each may have a WAL to replay.
 func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
+	logs, err := a.records(cfg, "logs", cfg.Logs)
+	if err != nil {
+		return err
+	}
+	traces, err := a.records(cfg, "traces", cfg.Traces)
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	var errs [4]error
-	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
-	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
+	wg.Go(func() { s.logs, errs[0] = logstore.Open(logs) })
+	wg.Go(func() { s.traces, errs[1] = tracestore.Open(traces) })
 	wg.Go(func() {
 		s.metrics, errs[2] = metricstore.Open(metricstore.Options{
 			Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
@@ -61,10 +69,15 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	return syncDirs(cfg.Data.Dir)
 }
 
-func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {
+func (a *App) records(cfg *config.Config, name string, r config.Records) (columnar.Options, error) {
+	tiers, archive, err := places(name, r)
+	if err != nil {
+		return columnar.Options{}, err
+	}
 	return columnar.Options{
 		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.Retention.D(),
 		MemtableBytes: int(r.MemtableBytes), CacheBytes: int64(r.CacheBytes),
+		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.TierCacheBytes),
 		Logger: a.log, Registerer: a.registry,
-	}
+	}, nil
 }
