@@ -39,7 +39,7 @@ func places(section string, r config.Records) (tiers []columnar.Tier, archive *c
 		tiers = append(tiers, tier)
 	}
 	if b := r.Archive.Bucket; b != nil {
-		archive = &columnar.Archive{After: r.Archive.After.D()}
+		archive = &columnar.Archive{Signal: section, After: r.Archive.After.D()}
 		if archive.Bucket, err = recordBucket(b); err != nil {
 			return nil, nil, fmt.Errorf("%s.archive.bucket: %w", section, err)
 		}

@@ -17,6 +17,8 @@ import (
 // stays there; what is merged or rewritten replaces what was archived of it.
 type Archive struct {
 	Bucket objstore.Bucket // closed by its owner, after the table
+	// Signal is the table's name in the archive: logs or traces. Empty: its own.
+	Signal string
 	// After is how long the day of a segment must be over: late rows come until then.
 	After time.Duration
 }
@@ -71,8 +73,9 @@ func (t *Table) openArchive() error {
 // day as partitions do. There is no level for the product: a segment may have
 // several, and a folder product=… would hide the column of that name.
 func (t *Table) archiveName(m *segmentMeta) string {
+	signal := cmp.Or(t.opts.Archive.Signal, t.schema.Name)
 	day := time.Unix(0, t.partition(m.MinTs)*int64(t.opts.Partition)).UTC()
-	return path.Join("signal="+t.schema.Name, day.Format("year=2006/month=01/day=02"), path.Base(placedName(m)))
+	return path.Join("signal="+signal, day.Format("year=2006/month=01/day=02"), path.Base(placedName(m)))
 }
 
 // archiveAll copies the final segments that the archive lacks.
