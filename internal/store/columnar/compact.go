@@ -88,7 +88,9 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 		}
 		return picked
 	}
-	t.tiers.tidied(t.opts.Now())
+	if t.tiers.tidied(t.opts.Now()) {
+		poke(t.tiers.wake)
+	}
 	return nil
 }
 

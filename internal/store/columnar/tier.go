@@ -58,11 +58,14 @@ type tiers struct {
 	movable time.Duration       // the age at which the first place takes segments; 0: there is none
 }
 
-// tidied notes that no old segment of the memtable is left.
-func (t *tiers) tidied(now time.Time) {
-	if now.Sub(t.lastly) >= tidyEvery {
+// tidied notes that no old segment of the memtable is left, and tells whether that
+// was due.
+func (t *tiers) tidied(now time.Time) bool {
+	due := t.movable > 0 && now.Sub(t.lastly) >= tidyEvery
+	if due {
 		t.lastly = now
 	}
+	return due
 }
 
 func (t *Table) openTiers() error {
