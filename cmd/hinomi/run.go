@@ -13,6 +13,9 @@ const usage = `hinomi - the fire lookout
 
   hinomi serve [--config FILE] [--listen ADDR] [--data DIR]   run
   hinomi check config FILE                                    validate a configuration
+  hinomi export [--data DIR | --url URL] [--signal logs|traces] [--from T] [--to T]
+      [--query SELECTOR] [--format parquet|csv|jsonl] [--out FILE|DIR]
+                                                              write records to files
   hinomi version                                              print the version
 
 Without a file, serve uses the defaults: UI and APIs on http://127.0.0.1:4300,
@@ -48,6 +51,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return serve(ctx, args[1:], stderr)
 	case "check":
 		return check(ctx, args[1:], stdout)
+	case "export":
+		return exportRecords(ctx, args[1:], stdout, stderr)
 	case "version", "--version":
 		_, _ = fmt.Fprintln(stdout, "hinomi", version())
 		return nil

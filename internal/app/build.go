@@ -10,6 +10,7 @@ import (
 	prommeta "github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
+	apiexport "hinomi/internal/api/export"
 	"hinomi/internal/api/loki"
 	promapi "hinomi/internal/api/prometheus"
 	"hinomi/internal/api/tempo"
@@ -61,6 +62,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	if err := a.tempo(cfg, mux); err != nil {
 		return nil, err
 	}
+	mux.Handle(apiexport.Path, apiexport.New(a.exporter()))
 	if err := a.startAlerting(ctx, cfg, j, mux); err != nil {
 		return nil, err
 	}

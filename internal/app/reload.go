@@ -22,8 +22,8 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	for name, same := range map[string]bool{
-		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": old.Logs == cfg.Logs,
-		"traces": old.Traces == cfg.Traces, "metrics": reflect.DeepEqual(old.Metrics, cfg.Metrics), "query": old.Query == cfg.Query,
+		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": reflect.DeepEqual(old.Logs, cfg.Logs),
+		"traces": reflect.DeepEqual(old.Traces, cfg.Traces), "metrics": reflect.DeepEqual(old.Metrics, cfg.Metrics), "query": old.Query == cfg.Query,
 		"host_metrics": old.HostMetrics == cfg.HostMetrics, "notifications": old.Notifications == cfg.Notifications,
 	} {
 		if !same {

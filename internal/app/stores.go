@@ -26,10 +26,18 @@ type stores struct {
 // openStores opens them side by side: each may have a WAL to replay.
 func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
+	logs, err := a.records(cfg, "logs", cfg.Logs)
+	if err != nil {
+		return err
+	}
+	traces, err := a.records(cfg, "traces", cfg.Traces)
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	var errs [4]error
-	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
-	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
+	wg.Go(func() { s.logs, errs[0] = logstore.Open(logs) })
+	wg.Go(func() { s.traces, errs[1] = tracestore.Open(traces) })
 	wg.Go(func() { s.metrics, errs[2] = a.openMetrics(cfg) })
 	wg.Go(func() {
 		s.state, errs[3] = statestore.Open(ctx, statestore.Options{Dir: filepath.Join(cfg.Data.Dir, "state"), Logger: a.log.With("store", "state")})
@@ -81,10 +89,15 @@ func (a *App) openMetrics(cfg *config.Config) (*metricstore.Store, error) {
 	return metricstore.Open(o)
 }
 
-func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {
+func (a *App) records(cfg *config.Config, name string, r config.Records) (columnar.Options, error) {
+	tiers, archive, err := places(name, r)
+	if err != nil {
+		return columnar.Options{}, err
+	}
 	return columnar.Options{
 		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.Retention.D(),
 		MemtableBytes: int(r.MemtableBytes), CacheBytes: int64(r.CacheBytes),
+		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.TierCacheBytes),
 		Logger: a.log, Registerer: a.registry,
-	}
+	}, nil
 }

@@ -64,6 +64,40 @@ type Records struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
 	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// Tiers are where rows move when they are old, the youngest first: a list of
+	// after, a duration, and either dir, a directory, or bucket, an object store.
+	// They are queried all the same. Without tiers all stays in data.dir.
+	Tiers          []Tier  `yaml:"tiers"`
+	TierCacheBytes Bytes   `yaml:"tier_cache_bytes"` // local copies, on disk, of what queries read from buckets
+	Archive        Archive `yaml:"archive"`
+}
+
+// Tier is a place for old rows.
+type Tier struct {
+	// Name is how the store remembers the place, so that it can be mounted or
+	// addressed in another way later. Default: made of dir or bucket.
+	Name   string   `yaml:"name"`
+	After  Duration `yaml:"after"` // age at which rows move
+	Dir    string   `yaml:"dir"`   // relative to the configuration file
+	Bucket *Bucket  `yaml:"bucket"`
+}
+
+// Archive gets a copy of every day that is over, as Parquet files in hive
+// partitions (signal, year, month, day) that DuckDB, Athena and Spark read. What
+// the retention removes stays there.
+type Archive struct {
+	// Bucket is the object store: type (S3 or FILESYSTEM), config (as Thanos
+	// writes it) and prefix. None: there is no archive.
+	Bucket *Bucket  `yaml:"bucket"`
+	After  Duration `yaml:"after"` // how long a day must be over, because late rows come until then
+}
+
+// Bucket is an object store. Without access_key, S3 takes the credentials of the
+// environment, so that they stay out of the file.
+type Bucket struct {
+	Type   string         `yaml:"type"`   // S3 or FILESYSTEM
+	Config map[string]any `yaml:"config"` // as Thanos writes it; FILESYSTEM has directory
+	Prefix string         `yaml:"prefix"` // of the names of all objects
 }
 
 // Metrics configures the metric store.
@@ -173,11 +207,17 @@ func (c *Config) Validate() error {
 	if err := c.Metrics.Validate(); err != nil {
 		return err
 	}
+	for name, r := range map[string]*Records{"logs": &c.Logs, "traces": &c.Traces} {
+		if err := r.validatePlaces(name); err != nil {
+			return err
+		}
+	}
 	const least = 1 << 20
 	for name, b := range map[string]Bytes{
 		"logs.memtable_bytes": c.Logs.MemtableBytes, "traces.memtable_bytes": c.Traces.MemtableBytes,
 		"metrics.local_bytes": c.Metrics.LocalBytes,
 		"logs.cache_bytes":    c.Logs.CacheBytes, "traces.cache_bytes": c.Traces.CacheBytes,
+		"logs.tier_cache_bytes": c.Logs.TierCacheBytes, "traces.tier_cache_bytes": c.Traces.TierCacheBytes,
 	} {
 		if b < least {
 			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))

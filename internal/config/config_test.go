@@ -56,6 +56,14 @@ func TestGoodFiles(t *testing.T) {
 	if c.Logs.Retention.D() != 7*24*time.Hour || c.Traces.Retention.D() != 30*24*time.Hour {
 		t.Errorf("a given key replaces its default, others keep theirs: %+v", c)
 	}
+	tiers, err := Load("testdata/tiers.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := tiers.Logs; len(l.Tiers) != 2 || l.Tiers[0].Dir != filepath.Join("testdata", "warm") || l.Tiers[1].Bucket.Config["endpoint"] != "127.0.0.1:9000" ||
+		l.Archive.After.D() != 12*time.Hour || tiers.Traces.Archive.After.D() != 24*time.Hour || tiers.Traces.Archive.Bucket != nil {
+		t.Errorf("tiers: %+v", tiers.Logs)
+	}
 	otlp := c.Ingest["receivers"].(map[string]any)["otlp"].(map[string]any)["protocols"].(map[string]any)
 	if _, ok := otlp["grpc"]; ok {
 		t.Error("a given ingest section must replace the default one whole")

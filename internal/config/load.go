@@ -50,6 +50,8 @@ func Load(path string) (*Config, error) {
 			c.Rules.Files[i] = filepath.Join(filepath.Dir(path), f)
 		}
 	}
+	c.Logs.relativeTo(filepath.Dir(path))
+	c.Traces.relativeTo(filepath.Dir(path))
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -115,6 +117,9 @@ func keysOf(name string) []string {
 	var keys []string
 	var walk func(t reflect.Type)
 	walk = func(t reflect.Type) {
+		for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
 		if t.Kind() != reflect.Struct || t.PkgPath() != reflect.TypeFor[Config]().PkgPath() {
 			return
 		}

@@ -56,6 +56,7 @@ type ScanStats struct {
 	UnitsPruned  int   // left unread thanks to time bounds, statistics, filters
 	Segments     int   // segments that overlap the range
 	Quarantined  int   // damaged units in the range whose rows are missing here
+	Unreachable  int   // units whose object store or directory does not answer now, missing here too
 	Duration     time.Duration
 }
 
@@ -68,7 +69,20 @@ func (s *ScanStats) Add(o ScanStats) {
 	s.UnitsPruned += o.UnitsPruned
 	s.Segments += o.Segments
 	s.Quarantined += o.Quarantined
+	s.Unreachable += o.Unreachable
 	s.Duration += o.Duration
+}
+
+// Incomplete tells whether rows are missing that the range has.
+func (s ScanStats) Incomplete() bool { return s.Quarantined > 0 || s.Unreachable > 0 }
+
+// Missing counts a unit whose rows are missing: for now, or because they are damaged.
+func (s *ScanStats) Missing(forNow bool) {
+	if forNow {
+		s.Unreachable++
+	} else {
+		s.Quarantined++
+	}
 }
 
 // Pred is a predicate over one row: And, Or, Not, Cmp, Match, Contains, TextEq,

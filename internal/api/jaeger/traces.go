@@ -58,7 +58,7 @@ func (a *API) find(ctx context.Context, scope model.Scope, q query) ([]ptrace.Tr
 		if err != nil {
 			return nil, false, fmt.Errorf("read trace %s: %w", f.TraceID, err)
 		}
-		partial = partial || stats.Quarantined > 0
+		partial = partial || stats.Incomplete()
 		out = append(out, td)
 	}
 	return out, partial, nil

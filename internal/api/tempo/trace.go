@@ -81,14 +81,14 @@ func (a *API) traceV2(w http.ResponseWriter, r *http.Request) error {
 		}
 		out := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
 		out = protowire.AppendBytes(protowire.AppendTag(out, 2, protowire.BytesType), nil)
-		if stats.Quarantined > 0 {
+		if stats.Incomplete() {
 			out = protowire.AppendVarint(protowire.AppendTag(out, 3, protowire.VarintType), 1)
 			out = protowire.AppendString(protowire.AppendTag(out, 4, protowire.BytesType), partial)
 		}
 		return writeProto(w, out)
 	}
 	res := map[string]any{"trace": map[string]any{"resourceSpans": resourceSpans(td)}, "metrics": map[string]any{}}
-	if stats.Quarantined > 0 {
+	if stats.Incomplete() {
 		res["status"], res["message"] = "PARTIAL", partial
 	}
 	return writeJSON(w, res)

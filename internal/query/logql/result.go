@@ -62,6 +62,9 @@ func (r *Result) add(stats store.ScanStats, partial bool) {
 	if stats.Quarantined > 0 {
 		r.Warnings = append(r.Warnings, "some damaged parts of the store could not be read: the answer is incomplete")
 	}
+	if stats.Unreachable > 0 {
+		r.Warnings = append(r.Warnings, "some old rows are in an object store or directory that does not answer now: they are missing here, try again later")
+	}
 }
 
 // compact drops series without any value.

@@ -204,6 +204,8 @@ func (m *metrics) note(stats store.ScanStats, partial bool, err error) error {
 		return nil
 	case stats.Quarantined > 0:
 		m.partial("some damaged parts of the store could not be read: spans may be missing")
+	case stats.Unreachable > 0:
+		m.partial("some old spans are in an object store or directory that does not answer now: they are missing, try again later")
 	}
 	var tooMany *plan.SeriesLimitError
 	if errors.As(err, &tooMany) {

@@ -242,7 +242,7 @@ func (s *search) note(stats store.ScanStats, err error) error {
 		s.res.Partial = true
 		return nil
 	}
-	if stats.Quarantined > 0 {
+	if stats.Incomplete() {
 		s.res.Partial = true
 	}
 	return err

@@ -161,7 +161,7 @@ func (t *Table) allColumns(from, to int64) ([]store.ColumnInfo, error) {
 			continue // One that cannot be opened is counted by scans.
 		}
 		set, err := s.columnSet()
-		if err != nil && !errors.Is(err, errCorrupt) {
+		if err != nil && !errors.Is(err, errCorrupt) && !errors.Is(err, errUnreachable) {
 			return nil, err
 		}
 		for ref, kind := range set {

@@ -61,7 +61,7 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.segments {
-		if (s.Level == 0 || s.Rows < smallRows) && !s.damaged() {
+		if (s.Level == 0 || s.Rows < smallRows) && s.place == nil && !s.damaged() {
 			k := class{t.partition(s.MinTs), s.Level}
 			groups[k] = append(groups[k], s)
 		}
@@ -80,6 +80,7 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 		switch {
 		case k.level == 0 && (len(list) >= t.opts.MergeAfter || rows >= maxSegmentRows || len(picked) < len(list) || idle && rows >= idleRows):
 		case k.level > 0 && len(list) >= mergedFanIn && len(picked) > 1:
+		case k.level == 0 && t.leavesSoon(list):
 		default:
 			continue
 		}
@@ -88,13 +89,20 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 		}
 		return picked
 	}
+	if t.tiers.tidied(t.opts.Now()) {
+		poke(t.tiers.wake)
+	}
 	return nil
 }
 
 // damaged tells whether any part of the segment is quarantined. Such a segment
-// is left as it is.
+// is left as it is, as is, for now, one that somebody opens: that may take as
+// long as an object store does, and then tell damage to the table, which waits for
+// whoever asks here.
 func (s *segment) damaged() bool {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		return true
+	}
 	defer s.mu.Unlock()
 	if s.openErr != nil {
 		return true

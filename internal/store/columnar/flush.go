@@ -162,6 +162,7 @@ func (t *Table) commit(e edit, extra func()) error {
 	var gone []*segment
 	t.mu.Lock()
 	t.state.apply(e)
+	t.hold(e.Remove)
 	for _, id := range e.Remove {
 		if s := t.segments[id]; s != nil {
 			gone = append(gone, s)
@@ -240,5 +241,5 @@ func (t *Table) expire(now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	return t.commit(edit{Remove: old}, nil)
+	return t.commit(edit{Remove: old, Aged: true}, nil)
 }

@@ -20,6 +20,15 @@ type edit struct {
 	Add      []segmentMeta `json:"add,omitempty"`
 	Remove   []uint64      `json:"remove,omitempty"`
 	WALFloor uint64        `json:"wal_floor,omitempty"` // WAL files below are not needed
+	// Strays are files in other places that no segment names (yet), Erased those
+	// of them that were deleted.
+	Strays []placedFile `json:"strays,omitempty"`
+	Erased []placedFile `json:"erased,omitempty"`
+	// Archived says which segments the archive has. When one is removed, its file
+	// there becomes a stray, unless Aged: what is only too old for the table stays
+	// in the archive.
+	Archived []archivedFile `json:"archived,omitempty"`
+	Aged     bool           `json:"aged,omitempty"`
 }
 
 // manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
@@ -34,6 +43,8 @@ type manifestState struct {
 	segments map[uint64]segmentMeta
 	walFloor uint64
 	nextID   uint64
+	strays   map[placedFile]bool
+	archived map[uint64]string // by segment: its file in the archive
 	// torn is when a last line was ignored that is not valid; damaged, when it
 	// is complete, so that it may have been acted on.
 	torn, damaged bool
@@ -43,11 +54,23 @@ type manifestState struct {
 
 func (s *manifestState) apply(e edit) {
 	for _, id := range e.Remove {
+		s.leavePlace(s.segments[id])
+		s.leaveArchive(id, e)
 		delete(s.segments, id)
 	}
 	for _, m := range e.Add {
 		s.segments[m.ID] = m
 		s.nextID = max(s.nextID, m.ID+1)
+		delete(s.strays, m.placed())
+	}
+	for _, f := range e.Strays {
+		s.stray(f)
+	}
+	for _, f := range e.Erased {
+		delete(s.strays, f)
+	}
+	for _, f := range e.Archived {
+		s.archive(f)
 	}
 	s.walFloor = max(s.walFloor, e.WALFloor)
 }
@@ -112,6 +135,12 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 	all := edit{WALFloor: st.walFloor}
 	for _, m := range st.segments {
 		all.Add = append(all.Add, m)
+	}
+	for f := range st.strays {
+		all.Strays = append(all.Strays, f)
+	}
+	for id, file := range st.archived {
+		all.Archived = append(all.Archived, archivedFile{id, file})
 	}
 	line, err := formatEdit(all)
 	if err != nil {

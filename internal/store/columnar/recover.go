@@ -47,6 +47,9 @@ func (t *Table) addDamage(d Damage) {
 // quarantine takes one row group (or with group -1 a whole segment) out of
 // answers. The file stays where it is, as evidence and for a restore.
 func (t *Table) quarantine(s *segment, group int, err error) {
+	if s.base != nil {
+		s = s.base
+	}
 	d := Damage{File: s.File, RowGroup: group, MinTs: s.MinTs, MaxTs: s.MaxTs, Rows: s.Rows, Reason: err.Error()}
 	if group >= 0 {
 		g := &s.groups[group]
@@ -91,6 +94,7 @@ func (t *Table) recover() error {
 			return err
 		}
 	}
+	t.findPlaces(st)
 	for _, m := range st.segments {
 		t.segments[m.ID] = t.newSegment(m)
 	}
@@ -114,6 +118,7 @@ func (t *Table) newSegment(m segmentMeta) *segment {
 	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: t.cache, packer: t.packer,
 		path:   t.fs.PathJoin(t.opts.Dir, m.File),
 		damage: t.quarantine}
+	t.setPlace(s)
 	s.acquire()
 	return s
 }
@@ -124,7 +129,9 @@ func (t *Table) newSegment(m segmentMeta) *segment {
 func (t *Table) removeStrays(st *manifestState) error {
 	known := map[string]bool{}
 	for _, m := range st.segments {
-		known[m.File] = true
+		if m.Place == "" {
+			known[m.File] = true
+		}
 	}
 	root := t.fs.PathJoin(t.opts.Dir, segmentDir)
 	partitions, err := t.fs.List(root)

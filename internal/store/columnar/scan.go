@@ -30,6 +30,8 @@ type groupScan struct {
 	group int
 	memo  memo
 
+	unreachable atomic.Bool // counted as such
+
 	once     sync.Once
 	granules uint64 // in which rows may match
 	filter   *node  // what is left of the scan's filter
@@ -89,6 +91,7 @@ func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanReque
 		return store.ScanStats{}, err
 	}
 	defer snap.release()
+	snap.bind(ctx, s.overlaps)
 	candidates := s.candidates(snap)
 	sortCandidates(candidates, req.Order)
 	err = s.run(ctx, candidates)
@@ -137,7 +140,7 @@ func (s *scan) candidates(snap *snapshot) []candidate {
 		}
 		s.stats.Segments++
 		if err := seg.open(); err != nil {
-			s.stats.Quarantined++
+			s.stats.Missing(transient(err))
 			continue
 		}
 		for g := range seg.groups {
@@ -330,6 +333,12 @@ func (s *scan) prepare(g *groupScan) {
 
 // failed leaves a damaged row group out, counted; everything else is right.
 func (s *scan) failed(g *groupScan, err error) error {
+	if errors.Is(err, errUnreachable) {
+		if g == nil || !g.unreachable.Swap(true) {
+			s.count(func(st *store.ScanStats) { st.Unreachable++ })
+		}
+		return nil
+	}
 	if !errors.Is(err, errCorrupt) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ var errCorrupt = parquetio.ErrCorrupt
 // starting need no file.
 type segmentMeta struct {
 	ID    uint64 `json:"id"`
-	File  string `json:"file"` // relative to the table's directory
+	File  string `json:"file"` // relative to its place
 	Rows  int64  `json:"rows"`
 	Bytes int64  `json:"bytes"`
 	// Memory is about how many bytes the rows take when they are decoded.
@@ -33,6 +34,8 @@ type segmentMeta struct {
 	Rest   []string `json:"rest,omitempty"` // keys that occur in rest objects
 	// FooterCRC is the CRC-32C of the Parquet footer.
 	FooterCRC uint32 `json:"footer_crc"`
+	// Place is the tier that has the file; empty: the table's directory.
+	Place string `json:"place,omitempty"`
 }
 
 // segment is an immutable Parquet file. It opens on first use and stays
@@ -43,6 +46,7 @@ type segment struct {
 	schema *Schema
 	fs     vfs.FS
 	path   string
+	place  *place // nil: the table's directory
 	cache  *cache
 	packer *packer
 	damage func(*segment, int, error)
@@ -56,10 +60,15 @@ type segment struct {
 	mu       sync.Mutex
 	opened   bool
 	openErr  error
-	handle   vfs.File
+	handle   handle
 	file     *parquetio.File
 	groups   []groupInfo
 	adopting bool // the manifest is rebuilt: nothing is known beforehand
+
+	// base and ctx are of a view of a segment for one query (forQuery).
+	base *segment
+	ctx  context.Context
+	free func(*segment) // deletes a removed segment of another place
 }
 
 type groupInfo struct {
@@ -75,6 +84,10 @@ func (s *segment) acquire() { s.refs.Add(1) }
 
 // release closes, and deletes when removed, the file after its last user.
 func (s *segment) release() {
+	if s.base != nil {
+		s.base.release()
+		return
+	}
 	if s.refs.Add(-1) > 0 {
 		return
 	}
@@ -85,19 +98,30 @@ func (s *segment) release() {
 		s.handle, s.file = nil, nil
 	}
 	s.cache.dropSegment(s.ID)
-	if s.removed.Load() {
+	switch {
+	case !s.removed.Load():
+	case s.place != nil:
+		s.free(s)
+	default:
 		_ = s.fs.Remove(s.path)
 	}
 }
 
 // open reads the footer. An error is remembered: the segment is quarantined.
 func (s *segment) open() error {
+	if s.base != nil {
+		return s.openView()
+	}
+	return s.openFor(context.Background())
+}
+
+func (s *segment) openFor(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opened {
 		return s.openErr
 	}
-	err := s.readFooter()
+	err := s.readFooter(ctx)
 	if err != nil && s.handle != nil {
 		_ = s.handle.Close()
 		s.handle, s.file = nil, nil
@@ -113,31 +137,25 @@ func (s *segment) open() error {
 }
 
 // transient tells of a process or system that is out of files or memory, which
-// says nothing about the segment.
+// says nothing about the segment; as of a place that does not answer.
 func transient(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	return errors.Is(err, errUnreachable) || errors.Is(err, errEnded) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
-func (s *segment) readFooter() (err error) {
+func (s *segment) readFooter(ctx context.Context) (err error) {
 	defer func() {
 		// A footer whose checksum was not known beforehand may be anything.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: footer: %v", errCorrupt, p)
 		}
 	}()
-	if s.handle, err = s.fs.Open(s.path); err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	st, err := s.handle.Stat()
-	if err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	if st.Size() != s.Bytes {
-		return fmt.Errorf("%w: file has %d bytes, should have %d", errCorrupt, st.Size(), s.Bytes)
-	}
-	if s.file, err = parquetio.Open(s.handle, s.Bytes, s.FooterCRC, !s.adopting, s.packer.unzstd); err != nil {
+	if s.handle, err = s.openHandle(); err != nil {
 		return err
 	}
+	if s.file, err = parquetio.Open(s.handle.bound(ctx), s.Bytes, s.FooterCRC, !s.adopting, s.packer.unzstd); err != nil {
+		return err
+	}
+	s.file = s.file.With(s.handle)
 	if v := s.file.Metadata[keyVersion]; v != formatVersion {
 		return fmt.Errorf("segment format version %q is not %q: it was written by another version of Hinomi", v, formatVersion)
 	}

@@ -45,9 +45,15 @@ type Options struct {
 	// MergeAfter is how many segments of the memtable a partition collects before
 	// they are merged, indexed and densely compressed.
 	MergeAfter int
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
-	Now        func() time.Time
+	// Tiers are where segments move when they are old, the youngest first.
+	Tiers []Tier
+	// Archive, if set, gets a copy of every segment that is final.
+	Archive *Archive
+	// RangeCacheBytes bounds the local copies of what is read from buckets.
+	RangeCacheBytes int64
+	Logger          *slog.Logger
+	Registerer      prometheus.Registerer
+	Now             func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -71,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MergeAfter == 0 {
 		o.MergeAfter = DefaultMergeAfter
+	}
+	if o.RangeCacheBytes == 0 {
+		o.RangeCacheBytes = DefaultRangeCacheBytes
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -123,6 +132,8 @@ type Table struct {
 	wake, wakeCompaction chan struct{}
 	stop                 chan struct{}
 	done                 chan struct{}
+
+	tiers tiers
 }
 
 // Open recovers the table in opts.Dir, which it creates. Damage to a segment
@@ -151,11 +162,15 @@ func Open(opts Options) (*Table, error) {
 		done:           make(chan struct{}),
 	}
 	t.frames.New = func() any { return new([]byte) }
+	if err := t.openTiers(); err != nil {
+		return nil, fmt.Errorf("open %s in %s: %w", t.schema.Name, opts.Dir, err)
+	}
 	t.metrics = newMetrics(opts.Registerer, t)
 	if err := t.recover(); err != nil {
 		t.metrics.unregister(opts.Registerer)
 		return nil, fmt.Errorf("open %s in %s: %w", t.schema.Name, opts.Dir, err)
 	}
+	t.startTiers()
 	go t.maintenance()
 	return t, nil
 }
@@ -171,6 +186,7 @@ func (t *Table) Close() error {
 	t.closed = true
 	t.mu.Unlock()
 	close(t.stop)
+	t.stopTiers()
 	<-t.done
 	// Appends that began before closed was set end here.
 	t.gate.Lock()

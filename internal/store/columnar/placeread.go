@@ -1,0 +1,91 @@
+package columnar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// hotFile is a segment in the table's own directory.
+type hotFile struct{ vfs.File }
+
+func (f hotFile) bound(context.Context) io.ReaderAt { return f }
+
+// openHandle opens the file where it is.
+func (s *segment) openHandle() (handle, error) {
+	if s.place != nil {
+		return s.place.storage.open(s.File, s.Bytes)
+	}
+	f, err := s.fs.Open(s.path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	st, err := f.Stat()
+	if err == nil && st.Size() != s.Bytes {
+		err = fmt.Errorf("file has %d bytes, should have %d", st.Size(), s.Bytes)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errCorrupt, err), f.Close())
+	}
+	return hotFile{f}, nil
+}
+
+// openers is how many segments of buckets a query opens at once: each costs a
+// request or two.
+const openers = 8
+
+// bind makes reads from buckets end with ctx. The footers that the query needs are
+// read side by side; who fails is asked again by the scan, which counts it.
+func (s *snapshot) bind(ctx context.Context, wanted func(minTs, maxTs int64) bool) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, openers)
+	for i, seg := range s.segments {
+		if seg.place == nil || seg.place.Bucket == nil {
+			continue
+		}
+		view := seg.forQuery(ctx)
+		s.segments[i] = view
+		if wanted(seg.MinTs, seg.MaxTs) {
+			slots <- struct{}{}
+			wg.Go(func() {
+				_ = view.open()
+				<-slots
+			})
+		}
+	}
+}
+
+// forQuery is a view of the segment that reads as long as ctx allows. The caller's
+// reference to the segment becomes the view's.
+func (s *segment) forQuery(ctx context.Context) *segment {
+	return &segment{segmentMeta: s.segmentMeta, schema: s.schema, fs: s.fs, path: s.path, place: s.place,
+		cache: s.cache, packer: s.packer, damage: s.damage, base: s, ctx: ctx}
+}
+
+func (s *segment) openView() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		return nil
+	}
+	if err := s.base.openFor(s.ctx); err != nil {
+		return err
+	}
+	file := s.base.file.With(s.base.handle.bound(s.ctx))
+	s.groups = make([]groupInfo, len(s.base.groups))
+	for i := range s.groups {
+		from, to := &s.base.groups[i], &s.groups[i]
+		to.rows, to.minTs, to.maxTs, to.restFull = from.rows, from.minTs, from.maxTs, from.restFull
+		words, values := *from.words, *from.values
+		words.file, values.file = file, file
+		to.words, to.values = &words, &values
+		to.bad.Store(from.bad.Load())
+	}
+	s.file, s.opened = file, true
+	return nil
+}
