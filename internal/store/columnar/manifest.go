@@ -20,6 +20,10 @@ type edit struct {
 	Add      []segmentMeta `json:"add,omitempty"`
 	Remove   []uint64      `json:"remove,omitempty"`
 	WALFloor uint64        `json:"wal_floor,omitempty"` // WAL files below are not needed
+	// Rewrites say what this edit removed for deletion requests, and Settled names
+	// the requests whose rewrites are in a proof record and forgotten here.
+	Rewrites []rewriteNote `json:"rewrites,omitempty"`
+	Settled  []string      `json:"settled,omitempty"`
 }
 
 // manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
@@ -34,6 +38,7 @@ type manifestState struct {
 	segments map[uint64]segmentMeta
 	walFloor uint64
 	nextID   uint64
+	rewrites map[string][]rewriteNote // by deletion request
 	// torn is when a last line was ignored that is not valid; damaged, when it
 	// is complete, so that it may have been acted on.
 	torn, damaged bool
@@ -50,6 +55,15 @@ func (s *manifestState) apply(e edit) {
 		s.nextID = max(s.nextID, m.ID+1)
 	}
 	s.walFloor = max(s.walFloor, e.WALFloor)
+	for _, n := range e.Rewrites {
+		if s.rewrites == nil {
+			s.rewrites = map[string][]rewriteNote{}
+		}
+		s.rewrites[n.Request] = append(s.rewrites[n.Request], n)
+	}
+	for _, id := range e.Settled {
+		delete(s.rewrites, id)
+	}
 }
 
 func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
@@ -112,6 +126,9 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 	all := edit{WALFloor: st.walFloor}
 	for _, m := range st.segments {
 		all.Add = append(all.Add, m)
+	}
+	for _, notes := range st.rewrites {
+		all.Rewrites = append(all.Rewrites, notes...)
 	}
 	line, err := formatEdit(all)
 	if err != nil {
