@@ -343,6 +343,10 @@ func crashDeletion(t *testing.T, seed uint64) {
 func afterCrash(t *testing.T, fs *vfs.MemFS, users []string, asked int, all map[string]bool, of map[string]map[string]bool) {
 	t.Helper()
 	opts := lifeOptions(fs)
+	// A second start must know as much as the first.
+	if err := openTable(t, opts).Close(); err != nil {
+		t.Fatal(err)
+	}
 	tab := openTable(t, opts)
 	check := func(when string, requests []Deletion) {
 		t.Helper()
