@@ -123,7 +123,7 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Logger: a.log, Version: a.opts.Version})
+	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Deleter: logDeleter{a.stores.logs}, Logger: a.log, Version: a.opts.Version})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ func Check(ctx context.Context, cfg *config.Config, version string) error {
 	if err := collector.Validate(ctx, opts, cfg.Ingest); err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
+	if _, err := tracePolicy(&cfg.Traces, nil); err != nil {
+		return fmt.Errorf("traces: %w", err)
+	}
 	if _, err := scrapeConfig(cfg, cfg.Server.Listen); err != nil {
 		return err
 	}

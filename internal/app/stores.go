@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hinomi/internal/config"
+	"hinomi/internal/model"
 	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/logstore"
 	"hinomi/internal/store/metricstore"
@@ -28,8 +29,12 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
 	var wg sync.WaitGroup
 	var errs [4]error
-	wg.Go(func() { s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs)) })
-	wg.Go(func() { s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces)) })
+	wg.Go(func() {
+		s.logs, errs[0] = logstore.Open(a.records(cfg, "logs", cfg.Logs.Retention, cfg.Logs.MemtableBytes, cfg.Logs.CacheBytes))
+	})
+	wg.Go(func() {
+		s.traces, errs[1] = tracestore.Open(a.records(cfg, "traces", cfg.Traces.Retention, cfg.Traces.MemtableBytes, cfg.Traces.CacheBytes))
+	})
 	wg.Go(func() {
 		s.metrics, errs[2] = metricstore.Open(metricstore.Options{
 			Dir: filepath.Join(cfg.Data.Dir, "metrics"), Retention: cfg.Metrics.Retention.D(), OutOfOrderWindow: cfg.Metrics.OutOfOrderWindow.D(),
@@ -58,13 +63,17 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	a.stores = s
+	a.exemplars = &exemplarTraces{queryable: s.metrics.ContextQueryable(func(context.Context) model.Scope { return model.ScopeAll() }), log: a.log}
+	if err := a.applyPolicies(cfg); err != nil {
+		return err
+	}
 	return syncDirs(cfg.Data.Dir)
 }
 
-func (a *App) records(cfg *config.Config, name string, r config.Records) columnar.Options {
+func (a *App) records(cfg *config.Config, name string, retention config.Duration, memtable, cache config.Bytes) columnar.Options {
 	return columnar.Options{
-		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.Retention.D(),
-		MemtableBytes: int(r.MemtableBytes), CacheBytes: int64(r.CacheBytes),
+		Dir: filepath.Join(cfg.Data.Dir, name), Retention: retention.D(),
+		MemtableBytes: int(memtable), CacheBytes: int64(cache),
 		Logger: a.log, Registerer: a.registry,
 	}
 }

@@ -22,8 +22,8 @@ var Default []byte
 type Config struct {
 	Server  Server  `yaml:"server"`
 	Data    Data    `yaml:"data"`
-	Logs    Records `yaml:"logs"`
-	Traces  Records `yaml:"traces"`
+	Logs    Logs    `yaml:"logs"`
+	Traces  Traces  `yaml:"traces"`
 	Metrics Metrics `yaml:"metrics"`
 	Query   Query   `yaml:"query"`
 	// Ingest is an OpenTelemetry Collector configuration, verbatim.
@@ -57,11 +57,31 @@ type Data struct {
 	Dir string `yaml:"dir"` // made when it is missing; one process at a time
 }
 
-// Records configures a store of logs or spans.
-type Records struct {
+// Logs configures the store of log records.
+type Logs struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
 	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// RetentionRules keep some records for a shorter time: the first that matches
+	// a record counts. A reload applies them.
+	RetentionRules []LogRule `yaml:"retention_rules"`
+	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
+	// removed, with a warning; 0 means no limit. A reload applies it.
+	MaxBytes Bytes `yaml:"max_bytes"`
+}
+
+// Traces configures the store of spans.
+type Traces struct {
+	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
+	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
+	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// RetentionRules keep some spans for a shorter time: the first that matches a
+	// span counts. A reload applies them.
+	RetentionRules []SpanRule `yaml:"retention_rules"`
+	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
+	// removed, with a warning; 0 means no limit. A reload applies it.
+	MaxBytes Bytes    `yaml:"max_bytes"`
+	Sampling Sampling `yaml:"sampling"`
 }
 
 // Metrics configures the metric store.
@@ -124,6 +144,12 @@ func (c *Config) Validate() error {
 		if b < least {
 			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))
 		}
+	}
+	if err := c.Logs.validate(); err != nil {
+		return err
+	}
+	if err := c.Traces.validate(); err != nil {
+		return err
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":
