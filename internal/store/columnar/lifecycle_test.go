@@ -207,7 +207,7 @@ type evenSampler struct{ expected map[string]bool }
 
 func (e *evenSampler) Expect(v *store.Vec, n int) {
 	for i := range n {
-		e.expected[v.Str(i)] = true
+		e.expected[strings.Clone(v.Str(i))] = true
 	}
 }
 func (e *evenSampler) Note(*store.Batch) {}
@@ -251,7 +251,7 @@ func TestSamplingWaitsForTheGraceAndWritesWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := lifeIDs(t, tab, nil); !equalSets(got, all) {
-		t.Fatalf("%d of %d rows: a segment was sampled within its grace", len(got), len(all))
+		t.Fatalf("%d of %d rows: a segment was sampled within its grace: %+v, %v removed by sampling, segments %v", len(got), len(all), tab.Stats(), removed(tab, removedSampling), segmentIDs(tab))
 	}
 	later := testNow.Add(3 * time.Hour)
 	if err := tab.leave(later); err != nil {

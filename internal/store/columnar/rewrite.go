@@ -30,7 +30,6 @@ type rewriting struct {
 	sampling  *samplingRun
 	dropped   map[string]int64              // rows by reason
 	requests  map[string]map[*segment]int64 // deleted rows by request and segment
-	kept      int64                         // rows that stay
 	changed   bool                          // some row leaves or gets a weight
 }
 
@@ -48,6 +47,9 @@ func (t *Table) newRewriting(now time.Time) *rewriting {
 func (w *rewriting) part(s *segment, group int) (part, error) {
 	base := &groupPart{s, group, w.table.stop}
 	info := &s.groups[group]
+	if len(w.deletions) == 0 && w.rules == nil && w.sampling == nil {
+		return base, nil
+	}
 	n := base.rowCount()
 	keep := make([]uint32, n)
 	for i := range keep {
@@ -97,7 +99,6 @@ func (w *rewriting) part(s *segment, group int) (part, error) {
 		w.changed = true
 	}
 	w.changed = w.changed || len(keep) < n
-	w.kept += int64(len(keep))
 	switch {
 	case len(keep) == 0:
 		return nil, nil
@@ -184,13 +185,6 @@ func (t *Table) rewriteSegments(inputs []*segment, w *rewriting, level int, forc
 			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		for g := range s.groups {
-			// What is damaged is found before anything is written.
-			if err := s.verifyGroup(g); err != nil {
-				if !transient(err) {
-					t.quarantine(s, g, err)
-				}
-				return err
-			}
 			p, err := w.part(s, g)
 			if err != nil {
 				return err
@@ -204,6 +198,17 @@ func (t *Table) rewriteSegments(inputs []*segment, w *rewriting, level int, forc
 	}
 	if !force && !w.changed {
 		return nil
+	}
+	for _, s := range inputs {
+		for g := range s.groups {
+			// What is damaged is found before anything is written.
+			if err := s.verifyGroup(g); err != nil {
+				if !transient(err) {
+					t.quarantine(s, g, err)
+				}
+				return err
+			}
+		}
 	}
 	metas, err := t.writeSegments(parts, level)
 	if err != nil {
