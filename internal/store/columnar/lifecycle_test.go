@@ -288,3 +288,19 @@ func TestSamplingWaitsForTheGraceAndWritesWeights(t *testing.T) {
 		t.Errorf("%d rows with weights after a restart", len(got))
 	}
 }
+
+// TestFlushesDoNotWaitForRewrites flushes while everything that rewrites is held up.
+func TestFlushesDoNotWaitForRewrites(t *testing.T) {
+	tab := openTable(t, lifeOptions(vfs.NewMem()))
+	tab.leaving.Lock()
+	defer tab.leaving.Unlock()
+	tab.compacting.Lock()
+	defer tab.compacting.Unlock()
+	appendLife(t, tab, lifeRow{id: "1", ts: testNow.UnixNano()})
+	if err := tab.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if st := tab.Stats(); st.Segments != 1 || st.MemtableRows != 0 {
+		t.Errorf("%+v", st)
+	}
+}

@@ -342,3 +342,52 @@ func TestHeadProbability(t *testing.T) {
 		}
 	}
 }
+
+// TestTracesAcrossPartitionsAreDecidedAlike has traces around midnight, whose
+// halves are in segments that are never rewritten together.
+func TestTracesAcrossPartitionsAreDecidedAlike(t *testing.T) {
+	s := &simulation{rng: rand.New(rand.NewPCG(7, 7)), clock: now}
+	s.open(t, requirement())
+	midnight := now.Truncate(24 * time.Hour)
+	before, after := ptrace.NewTraces(), ptrace.NewTraces()
+	const traces = 600
+	for n := range traces {
+		// The telling span is before midnight, after it, or there is none.
+		for side, td := range []ptrace.Traces{before, after} {
+			rs := td.ResourceSpans().AppendEmpty()
+			service := "web"
+			if n%6 == 4+side {
+				service = "payment-api"
+			}
+			rs.Resource().Attributes().PutStr("service.name", service)
+			sp := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+			sp.SetTraceID(id16(n))
+			s.nextID++
+			sp.SetSpanID(id8(int(s.nextID)))
+			sp.SetStartTimestamp(pcommon.NewTimestampFromTime(midnight.Add(time.Duration(2*side-1) * time.Second)))
+			sp.SetEndTimestamp(sp.StartTimestamp() + 1000)
+			if n%6 == side {
+				sp.Status().SetCode(ptrace.StatusCodeError)
+			}
+		}
+	}
+	s.send(t, before)
+	s.send(t, after)
+	if err := s.store.ApplyPolicy(); err != nil {
+		t.Fatal(err)
+	}
+	have := s.kept(t)
+	for n := range traces {
+		k, there := have[id16(n)]
+		want := map[bool]float64{true: 20, false: 40}[n%6 >= 4]
+		if n%6 < 2 {
+			want = 2
+		}
+		if n%6 < 2 && !there || there && (k.spans != 2 || math.Abs(k.weight-want) > 1e-9) {
+			t.Errorf("trace %d: %+v, want 2 spans with a weight of %g together", n, k, want)
+		}
+	}
+	if len(have) < traces/3+10 || len(have) > traces/2 {
+		t.Errorf("%d of %d traces are left", len(have), traces)
+	}
+}
