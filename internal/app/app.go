@@ -55,6 +55,7 @@ type App struct {
 	ledger    *ledger.Ledger
 	gate      *gate.Gate
 	stores    *stores
+	exemplars *exemplarTraces
 	scraper   *scrape.Scraper
 	engine    promql.QueryEngine
 	worker    *notify.Worker

@@ -129,7 +129,7 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Logger: a.log, Version: a.opts.Version,
-		Patterns: logPatterns(engine)})
+		Patterns: logPatterns(engine), Deleter: logDeleter{a.stores.logs}})
 	if err != nil {
 		return err
 	}

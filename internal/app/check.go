@@ -26,6 +26,9 @@ func Check(ctx context.Context, cfg *config.Config, version string) error {
 	if err := checkPlaces(cfg); err != nil {
 		return err
 	}
+	if _, err := tracePolicy(&cfg.Traces, nil); err != nil {
+		return fmt.Errorf("traces: %w", err)
+	}
 	if _, err := scrapeConfig(cfg, cfg.Server.Listen); err != nil {
 		return err
 	}

@@ -48,8 +48,8 @@ func places(section string, r config.Records) (tiers []columnar.Tier, archive *c
 }
 
 func checkPlaces(cfg *config.Config) error {
-	_, _, lerr := places("logs", cfg.Logs)
-	_, _, terr := places("traces", cfg.Traces)
+	_, _, lerr := places("logs", cfg.Logs.Records())
+	_, _, terr := places("traces", cfg.Traces.Records())
 	return errors.Join(lerr, terr)
 }
 

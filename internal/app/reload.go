@@ -22,8 +22,8 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	for name, same := range map[string]bool{
-		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": reflect.DeepEqual(old.Logs, cfg.Logs),
-		"traces": reflect.DeepEqual(old.Traces, cfg.Traces), "metrics": reflect.DeepEqual(old.Metrics, cfg.Metrics), "query": old.Query == cfg.Query,
+		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": sameLogs(old.Logs, cfg.Logs),
+		"traces": sameTraces(old.Traces, cfg.Traces), "metrics": reflect.DeepEqual(old.Metrics, cfg.Metrics), "query": old.Query == cfg.Query,
 		"host_metrics": old.HostMetrics == cfg.HostMetrics, "notifications": old.Notifications == cfg.Notifications,
 	} {
 		if !same {
@@ -51,9 +51,26 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if err := a.rules.Apply(j.rules, cfg.Rules.Interval.D()); err != nil {
 		return errors.Join(err, a.scraper.Apply(before), a.collector.Apply(ctx, old.Ingest))
 	}
+	// What was validated cannot fail here; rows that a rule removes do not come back.
+	if err := a.applyPolicies(cfg); err != nil {
+		return errors.Join(err, a.applyPolicies(old))
+	}
 	a.worker.SetTargets(j.targets)
 	a.alerting.Apply(j.alerting)
 	a.cfg.Store(cfg)
 	a.log.Info("configuration reloaded")
 	return nil
+}
+
+// sameLogs compares what needs a restart: rules and the disk budget do not.
+func sameLogs(a, b config.Logs) bool {
+	a.RetentionRules, b.RetentionRules, a.MaxBytes, b.MaxBytes = nil, nil, 0, 0
+	return reflect.DeepEqual(a, b)
+}
+
+// sameTraces compares what needs a restart: rules, the disk budget and sampling do not.
+func sameTraces(a, b config.Traces) bool {
+	a.RetentionRules, b.RetentionRules, a.MaxBytes, b.MaxBytes = nil, nil, 0, 0
+	a.Sampling, b.Sampling = config.Sampling{}, config.Sampling{}
+	return reflect.DeepEqual(a, b)
 }

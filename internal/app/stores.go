@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hinomi/internal/config"
+	"hinomi/internal/model"
 	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/logstore"
 	"hinomi/internal/store/metricstore"
@@ -26,11 +27,11 @@ type stores struct {
 // openStores opens them side by side: each may have a WAL to replay.
 func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
-	logs, err := a.records(cfg, "logs", cfg.Logs)
+	logs, err := a.records(cfg, "logs", cfg.Logs.Records())
 	if err != nil {
 		return err
 	}
-	traces, err := a.records(cfg, "traces", cfg.Traces)
+	traces, err := a.records(cfg, "traces", cfg.Traces.Records())
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,10 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	a.stores = s
+	a.exemplars = &exemplarTraces{queryable: s.metrics.ContextQueryable(func(context.Context) model.Scope { return model.ScopeAll() }), log: a.log}
+	if err := a.applyPolicies(cfg); err != nil {
+		return err
+	}
 	return syncDirs(cfg.Data.Dir)
 }
 

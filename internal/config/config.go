@@ -24,8 +24,8 @@ var Default []byte
 type Config struct {
 	Server  Server  `yaml:"server"`
 	Data    Data    `yaml:"data"`
-	Logs    Records `yaml:"logs"`
-	Traces  Records `yaml:"traces"`
+	Logs    Logs    `yaml:"logs"`
+	Traces  Traces  `yaml:"traces"`
 	Metrics Metrics `yaml:"metrics"`
 	Query   Query   `yaml:"query"`
 	// Ingest is an OpenTelemetry Collector configuration, verbatim.
@@ -59,8 +59,8 @@ type Data struct {
 	Dir string `yaml:"dir"` // made when it is missing; one process at a time
 }
 
-// Records configures a store of logs or spans.
-type Records struct {
+// Logs configures the store of log records.
+type Logs struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
 	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
@@ -70,6 +70,12 @@ type Records struct {
 	Tiers          []Tier  `yaml:"tiers"`
 	TierCacheBytes Bytes   `yaml:"tier_cache_bytes"` // local copies, on disk, of what queries read from buckets
 	Archive        Archive `yaml:"archive"`
+	// RetentionRules keep some records for a shorter time: the first that matches
+	// a record counts. A reload applies them.
+	RetentionRules []LogRule `yaml:"retention_rules"`
+	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
+	// removed, with a warning; 0 means no limit. A reload applies it.
+	MaxBytes Bytes `yaml:"max_bytes"`
 }
 
 // Tier is a place for old rows.
@@ -98,6 +104,26 @@ type Bucket struct {
 	Type   string         `yaml:"type"`   // S3 or FILESYSTEM
 	Config map[string]any `yaml:"config"` // as Thanos writes it; FILESYSTEM has directory
 	Prefix string         `yaml:"prefix"` // of the names of all objects
+}
+
+// Traces configures the store of spans.
+type Traces struct {
+	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
+	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
+	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// RetentionRules keep some spans for a shorter time: the first that matches a
+	// span counts. A reload applies them.
+	RetentionRules []SpanRule `yaml:"retention_rules"`
+	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
+	// removed, with a warning; 0 means no limit. A reload applies it.
+	MaxBytes Bytes    `yaml:"max_bytes"`
+	Sampling Sampling `yaml:"sampling"`
+	// Tiers are where rows move when they are old, the youngest first: a list of
+	// after, a duration, and either dir, a directory, or bucket, an object store.
+	// They are queried all the same. Without tiers all stays in data.dir.
+	Tiers          []Tier  `yaml:"tiers"`
+	TierCacheBytes Bytes   `yaml:"tier_cache_bytes"` // local copies, on disk, of what queries read from buckets
+	Archive        Archive `yaml:"archive"`
 }
 
 // Metrics configures the metric store.
@@ -207,7 +233,7 @@ func (c *Config) Validate() error {
 	if err := c.Metrics.Validate(); err != nil {
 		return err
 	}
-	for name, r := range map[string]*Records{"logs": &c.Logs, "traces": &c.Traces} {
+	for name, r := range map[string]Records{"logs": c.Logs.Records(), "traces": c.Traces.Records()} {
 		if err := r.validatePlaces(name); err != nil {
 			return err
 		}
@@ -222,6 +248,12 @@ func (c *Config) Validate() error {
 		if b < least {
 			return fmt.Errorf("%s is %d, the least is 1MiB", name, int64(b))
 		}
+	}
+	if err := c.Logs.validate(); err != nil {
+		return err
+	}
+	if err := c.Traces.validate(); err != nil {
+		return err
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

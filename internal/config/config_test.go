@@ -72,3 +72,21 @@ func TestGoodFiles(t *testing.T) {
 		t.Errorf("rule files are relative to the configuration: %v", c.Rules.Files)
 	}
 }
+
+func TestLifecycleSettings(t *testing.T) {
+	c, err := Load("testdata/lifecycle.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.Logs.RetentionRules
+	if len(r) != 3 || r[0].Match.Service != "checkout-*" || len(r[0].Match.Level) != 2 || r[1].Match.Level[0] != "error" || r[2].Keep.D() != 14*24*time.Hour || c.Logs.MaxBytes != 200<<30 {
+		t.Errorf("logs: %+v", c.Logs)
+	}
+	s := c.Traces.Sampling
+	if !s.Enabled || s.Default != 0.02 || s.Errors != 1 || len(s.Slow) != 2 || s.Slow[1].Over.D() != 500*time.Millisecond || s.Slow[1].Keep != 0.5 || len(s.Services) != 1 || s.Services[0].Keep != 0.1 {
+		t.Errorf("a given list replaces the default one, other keys keep theirs: %+v", s)
+	}
+	if d, err := Load(""); err != nil || d.Traces.Sampling.Enabled {
+		t.Errorf("nothing is sampled unless someone asks: %v", err)
+	}
+}

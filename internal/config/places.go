@@ -7,7 +7,7 @@ import (
 )
 
 // validatePlaces checks where old records go.
-func (r *Records) validatePlaces(section string) error {
+func (r Records) validatePlaces(section string) error {
 	names := map[string]bool{}
 	for i, t := range r.Tiers {
 		key := fmt.Sprintf("%s.tiers[%d]", section, i)
@@ -56,7 +56,7 @@ func (b *Bucket) validate(key string) error {
 }
 
 // relativeTo makes directories that are named relative to the file absolute to it.
-func (r *Records) relativeTo(dir string) {
+func (r Records) relativeTo(dir string) {
 	for i, t := range r.Tiers {
 		if t.Dir != "" && !filepath.IsAbs(t.Dir) {
 			r.Tiers[i].Dir = filepath.Join(dir, t.Dir)

@@ -65,6 +65,9 @@ func reference(t *testing.T) string {
 				continue
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", key, defaultText(v.Field(i)), text)
+			if e := f.Type; e.Kind() == reflect.Slice && e.Elem().Kind() == reflect.Struct && e.Elem().PkgPath() == v.Type().PkgPath() {
+				walk(key+"[].", reflect.New(e.Elem()).Elem())
+			}
 		}
 	}
 	walk("", reflect.ValueOf(*c))
@@ -80,6 +83,9 @@ func defaultText(v reflect.Value) string {
 	case Bytes:
 		s, _ := x.MarshalYAML()
 		return fmt.Sprintf("`%v`", s)
+	case Share:
+		s, _ := x.MarshalYAML()
+		return fmt.Sprintf("`%v`", s)
 	case string, bool, int64, []string:
 		return fmt.Sprintf("`%v`", x)
 	}
@@ -90,13 +96,17 @@ func defaultText(v reflect.Value) string {
 // "Type" and "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	var decls []ast.Decl
+	for _, name := range []string{"config.go", "lifecycle.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, f.Decls...)
 	}
 	out := map[string]string{}
 	line := func(g *ast.CommentGroup) string { return strings.Join(strings.Fields(g.Text()), " ") }
-	for _, decl := range f.Decls {
+	for _, decl := range decls {
 		gen, ok := decl.(*ast.GenDecl)
 		if !ok || gen.Tok != token.TYPE {
 			continue

@@ -69,4 +69,7 @@ const (
 	ColTraceState = "trace_state"    // String
 	ColEvents     = "events"         // String: JSON array, empty when none
 	ColLinks      = "links"          // String: JSON array, empty when none
+	// ColWeight is Float: how many spans the row stands for, head sampling
+	// included. 0 when no sampling was decided: it counts as 1.
+	ColWeight = "sampling_weight"
 )

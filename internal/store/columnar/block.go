@@ -3,6 +3,8 @@ package columnar
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 
@@ -48,6 +50,7 @@ type namedVec struct {
 // and returned.
 func encodeBlock(n int, cols []namedVec, scratch []byte) (frame, newScratch []byte) {
 	scratch = scratch[:0]
+	cols = slices.DeleteFunc(cols, func(c namedVec) bool { return unsetFloats(c.vec) })
 	head := make([]byte, 0, 64+32*len(cols))
 	head = binary.AppendUvarint(head, uint64(n))
 	head = binary.AppendUvarint(head, uint64(len(cols)))
@@ -224,3 +227,17 @@ func (b *block) soleProduct() (string, bool) {
 }
 
 func isAttr(column string) bool { return strings.HasPrefix(column, attrPrefix) }
+
+// unsetFloats tells of a fixed column of floats that nobody set: a block without
+// it reads the same.
+func unsetFloats(v *store.Vec) bool {
+	if v.Kind != store.KindFloat || v.Valid != nil {
+		return false
+	}
+	for _, f := range v.Floats {
+		if math.Float64bits(f) != 0 {
+			return false
+		}
+	}
+	return true
+}

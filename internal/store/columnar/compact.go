@@ -3,7 +3,6 @@ package columnar
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +31,7 @@ func (t *Table) compact(now time.Time) error {
 		if len(inputs) == 0 {
 			return nil
 		}
-		err := t.mergeSegments(inputs)
+		err := t.mergeSegments(inputs, now)
 		for _, s := range inputs {
 			s.release()
 		}
@@ -56,13 +55,14 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 	type class struct {
 		partition int64
 		level     int
+		sampled   bool
 	}
 	groups := map[class][]*segment{}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.segments {
 		if (s.Level == 0 || s.Rows < smallRows) && s.place == nil && !s.damaged() {
-			k := class{t.partition(s.MinTs), s.Level}
+			k := class{t.partition(s.MinTs), s.Level, s.Sampled}
 			groups[k] = append(groups[k], s)
 		}
 	}
@@ -118,36 +118,13 @@ func (s *segment) damaged() bool {
 // errStopped is when a merge ends early because the table is closed.
 var errStopped = errors.New("the table is closed")
 
-func (t *Table) mergeSegments(inputs []*segment) error {
-	var parts []part
-	var ids []uint64
+// mergeSegments merges the rows of inputs that stay.
+func (t *Table) mergeSegments(inputs []*segment, now time.Time) error {
 	level := 0
-	mem := &parquetio.Memory{}
 	for _, s := range inputs {
-		if err := s.open(); transient(err) {
-			return err
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", errCorrupt, err)
-		}
-		for g := range s.groups {
-			// What is damaged is found before anything is written.
-			if err := s.verifyGroup(g); err != nil {
-				if !transient(err) {
-					t.quarantine(s, g, err)
-				}
-				return err
-			}
-			parts = append(parts, &groupPart{s, g, t.stop, mem})
-		}
-		ids = append(ids, s.ID)
 		level = max(level, s.Level)
 	}
-	metas, err := t.writeSegments(parts, level+1, mem)
-	if err != nil {
-		return err
-	}
-	if err := t.commit(edit{Add: metas, Remove: ids}, nil); err != nil {
-		t.discard(metas)
+	if err := t.rewriteSegments(inputs, t.newRewriting(now), level+1, true); err != nil {
 		return err
 	}
 	t.metrics.compactions.Inc()

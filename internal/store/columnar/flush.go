@@ -85,6 +85,9 @@ func (t *Table) compaction() {
 		if err := t.compact(now); err != nil {
 			t.log.Error("compact", "err", err)
 		}
+		if err := t.leave(now); err != nil {
+			t.log.Error("remove rows; it is tried again", "err", err)
+		}
 	}
 }
 
@@ -231,15 +234,21 @@ func (t *Table) expire(now time.Time) error {
 	t.compacting.Lock()
 	defer t.compacting.Unlock()
 	var old []uint64
+	rows := int64(0)
 	t.mu.RLock()
 	for id, s := range t.segments {
 		if s.MaxTs < limit {
 			old = append(old, id)
+			rows += s.Rows
 		}
 	}
 	t.mu.RUnlock()
 	if len(old) == 0 {
 		return nil
 	}
-	return t.commit(edit{Remove: old, Aged: true}, nil)
+	if err := t.commit(edit{Remove: old, Aged: true}, nil); err != nil {
+		return err
+	}
+	t.metrics.removed.WithLabelValues(removedRetention).Add(float64(rows))
+	return nil
 }

@@ -29,6 +29,10 @@ type edit struct {
 	// in the archive.
 	Archived []archivedFile `json:"archived,omitempty"`
 	Aged     bool           `json:"aged,omitempty"`
+	// Rewrites say what this edit removed for deletion requests, and Settled names
+	// the requests whose rewrites are in a proof record and forgotten here.
+	Rewrites []rewriteNote `json:"rewrites,omitempty"`
+	Settled  []string      `json:"settled,omitempty"`
 }
 
 // manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
@@ -44,7 +48,8 @@ type manifestState struct {
 	walFloor uint64
 	nextID   uint64
 	strays   map[placedFile]bool
-	archived map[uint64]string // by segment: its file in the archive
+	archived map[uint64]string        // by segment: its file in the archive
+	rewrites map[string][]rewriteNote // by deletion request
 	// torn is when a last line was ignored that is not valid; damaged, when it
 	// is complete, so that it may have been acted on.
 	torn, damaged bool
@@ -73,6 +78,15 @@ func (s *manifestState) apply(e edit) {
 		s.archive(f)
 	}
 	s.walFloor = max(s.walFloor, e.WALFloor)
+	for _, n := range e.Rewrites {
+		if s.rewrites == nil {
+			s.rewrites = map[string][]rewriteNote{}
+		}
+		s.rewrites[n.Request] = append(s.rewrites[n.Request], n)
+	}
+	for _, id := range e.Settled {
+		delete(s.rewrites, id)
+	}
 }
 
 func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
@@ -141,6 +155,9 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 	}
 	for id, file := range st.archived {
 		all.Archived = append(all.Archived, archivedFile{id, file})
+	}
+	for _, notes := range st.rewrites {
+		all.Rewrites = append(all.Rewrites, notes...)
 	}
 	line, err := formatEdit(all)
 	if err != nil {

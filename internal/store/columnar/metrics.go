@@ -8,6 +8,7 @@ type metrics struct {
 	appendErrors prometheus.Counter
 	damaged      prometheus.Counter
 	compactions  prometheus.Counter
+	removed      *prometheus.CounterVec
 	flushSeconds prometheus.Histogram
 	all          []prometheus.Collector
 }
@@ -25,10 +26,12 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		appendErrors: counter("hinomi_store_append_errors_total", "Appends refused because the WAL could not be written or synced."),
 		damaged:      counter("hinomi_store_damaged_units_total", "Files or row groups that were found damaged and are left out of answers."),
 		compactions:  counter("hinomi_store_compactions_total", "Merges of segments."),
+		removed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hinomi_store_removed_rows_total", ConstLabels: label,
+			Help: "Rows that left the store, by reason: retention, rule, budget, sampling, deletion."}, []string{"reason"}),
 		flushSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hinomi_store_flush_seconds", Help: "Time to write a memtable to segments.", ConstLabels: label, Buckets: prometheus.ExponentialBuckets(0.01, 4, 7)}),
 	}
 	m.all = []prometheus.Collector{
-		m.rows, m.appendErrors, m.damaged, m.compactions, m.flushSeconds,
+		m.rows, m.appendErrors, m.damaged, m.compactions, m.removed, m.flushSeconds,
 		gauge("hinomi_store_memtable_bytes", "Memory of rows that are not yet in a segment.", func() float64 { return float64(t.Stats().MemtableBytes) }),
 		gauge("hinomi_store_wal_bytes", "Size of the WAL on disk.", func() float64 { return float64(t.Stats().WALBytes) }),
 		gauge("hinomi_store_segment_bytes", "Size of the segments on disk.", func() float64 { return float64(t.Stats().SegmentBytes) }),

@@ -101,6 +101,9 @@ func (t *Table) recover() error {
 	if err := t.removeStrays(st); err != nil {
 		return err
 	}
+	if err := t.openDeletions(st); err != nil {
+		return err
+	}
 	if err := t.replay(st); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (g *groupScan) forget() {
 // called by one at a time.
 func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanRequest, fn func(*store.Batch) error) (store.ScanStats, error) {
 	start := t.opts.Now()
-	s := &scan{table: t, req: req, fn: fn, where: scoped(scope, req.Where)}
+	s := &scan{table: t, req: req, fn: fn, where: t.undeleted(scoped(scope, req.Where), req.From, req.To)}
 	s.filter = compile(s.where, new(int))
 	if scope.Empty() || req.From >= req.To {
 		return store.ScanStats{}, nil

@@ -32,6 +32,8 @@ type segmentMeta struct {
 	Level  int      `json:"level"`          // how many compactions its rows went through
 	Attrs  []string `json:"attrs"`          // dynamic columns
 	Rest   []string `json:"rest,omitempty"` // keys that occur in rest objects
+	// Sampled is when the sampler has decided about every row.
+	Sampled bool `json:"sampled,omitempty"`
 	// FooterCRC is the CRC-32C of the Parquet footer.
 	FooterCRC uint32 `json:"footer_crc"`
 	// Place is the tier that has the file; empty: the table's directory.

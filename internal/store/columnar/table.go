@@ -123,11 +123,15 @@ type Table struct {
 	damage   []Damage
 	closed   bool
 	appended time.Time // when rows came last
+	life     lifecycle
 
 	flushing   sync.Mutex // one flush at a time
-	compacting sync.Mutex // one merge or removal of segments at a time
+	leaving    sync.Mutex // one application of the policy at a time; taken before the others
+	compacting sync.Mutex // one merge, rewrite or removal of segments at a time
 	committing sync.Mutex // guards manifest; taken after the two above
 	manifest   *manifest
+	deleting   sync.Mutex // guards deletions; taken before committing
+	deletions  *deletionLog
 
 	wake, wakeCompaction chan struct{}
 	stop                 chan struct{}
@@ -198,6 +202,9 @@ func (t *Table) Close() error {
 	t.committing.Lock()
 	defer t.committing.Unlock()
 	err = errors.Join(err, t.manifest.close())
+	t.deleting.Lock()
+	t.deletions.close()
+	t.deleting.Unlock()
 	t.mu.Lock()
 	segs := t.segments
 	t.segments = nil

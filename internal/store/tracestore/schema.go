@@ -25,6 +25,7 @@ const (
 	colEvents
 	colLinks
 	colDropped
+	colWeight
 )
 
 // colDroppedCounts keeps the dropped counts of a span as
@@ -52,6 +53,7 @@ var schema = columnar.Schema{
 		colEvents:     {Name: store.ColEvents, Kind: store.KindString, Plain: true},
 		colLinks:      {Name: store.ColLinks, Kind: store.KindString, Plain: true},
 		colDropped:    {Name: colDroppedCounts, Kind: store.KindString},
+		colWeight:     {Name: store.ColWeight, Kind: store.KindFloat},
 	},
 	Time: store.ColTime,
 	// One trace lies together, so that fetching it reads one page per column.
