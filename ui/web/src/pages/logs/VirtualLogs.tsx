@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { LogRow } from '../../api/loki.ts'
 import { LogLine } from '../../components/LogList.tsx'
 import type { FieldAction } from '../../components/LogRecord.tsx'
@@ -9,10 +9,17 @@ interface Props {
   rows: LogRow[]
   wrap: boolean
   onField: FieldAction
+  /** The reader went away from the newest record, or opened one. */
+  onRead?: () => void
+  /** The newest record stays in sight. */
+  follow?: boolean
 }
 
+/** A scroll position up to this, in pixels, is the top. */
+const atTop = 4
+
 /** Any number of records: only the visible ones are in the page. */
-export function VirtualLogs({ rows, wrap, onField }: Props) {
+export function VirtualLogs({ rows, wrap, onField, onRead, follow = false }: Props) {
   const { t } = useText()
   const parent = useRef<HTMLDivElement>(null)
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
@@ -24,13 +31,26 @@ export function VirtualLogs({ rows, wrap, onField }: Props) {
     overscan: 20,
     getItemKey: (i) => keys[i]!,
   })
+  useEffect(() => {
+    if (follow && parent.current) parent.current.scrollTop = 0
+  }, [follow])
   const toggle = (key: string) => {
     const next = new Set(open)
     if (!next.delete(key)) next.add(key)
     setOpen(next)
+    onRead?.()
   }
   return (
-    <div ref={parent} className="virtual-logs" tabIndex={0} role="region" aria-label={t('nav.logs')}>
+    <div
+      ref={parent}
+      className="virtual-logs"
+      tabIndex={0}
+      role="region"
+      aria-label={t('nav.logs')}
+      onScroll={(e) => {
+        if (e.currentTarget.scrollTop > atTop) onRead?.()
+      }}
+    >
       <div style={{ height: virtual.getTotalSize(), position: 'relative' }}>
         {virtual.getVirtualItems().map((item) => {
           const key = keys[item.index]!
