@@ -6,9 +6,12 @@ import { preciseTime, utc } from '../format/time.ts'
 import { useText } from '../i18n/index.ts'
 import { absolute } from '../time/range.ts'
 import { ErrorBox, Skeleton } from './Feedback.tsx'
+import { LogExtras } from './LogExtras.tsx'
 import { PageLink } from './PageLink.tsx'
 
 const rowsEachSide = 25
+/** As the list's in logs.css, with the line above it. */
+const contextHeight = 352
 
 /** What the same stream said before and after a record. */
 export function LogContext({ row }: { row: LogRow }) {
@@ -19,16 +22,15 @@ export function LogContext({ row }: { row: LogRow }) {
     queryFn: ({ signal }) => logsAround(row, rowsEachSide, signal),
   })
   if (error && !data) return <ErrorBox error={error} onRetry={() => void refetch()} />
-  if (!data) return <Skeleton height={(2 * rowsEachSide + 1) * 19} />
+  if (!data) return <Skeleton height={contextHeight} />
   const { before, after } = data
   const all = [...before, row, ...after]
   return (
-    <section className="log-context" aria-label={t('logs.context')}>
-      <div className="row wrap">
-        <span className="muted">
+    <section className="log-context">
+      <div className="row">
+        <span className="muted grow log-context-of" title={stream}>
           {t('logs.contextOf', { before: before.length, after: after.length })} <code>{stream}</code>
         </span>
-        <span className="grow" />
         <PageLink
           className="button"
           to="/explore/logs"
@@ -38,13 +40,19 @@ export function LogContext({ row }: { row: LogRow }) {
           {t('logs.contextOpen')}
         </PageLink>
       </div>
-      <ol>
+      <ol ref={toMiddle} tabIndex={0} aria-label={t('logs.context')}>
         {all.map((r, i) => (
           <ContextLine key={i} row={r} here={i === before.length} />
         ))}
       </ol>
     </section>
   )
+}
+
+/** Scrolls the record itself to the middle when the list appears. */
+function toMiddle(list: HTMLOListElement | null) {
+  const here = list?.querySelector<HTMLElement>('[aria-current]')
+  if (list && here) list.scrollTop = here.offsetTop - list.clientHeight / 2
 }
 
 function ContextLine({ row, here }: { row: LogRow; here: boolean }) {
@@ -57,7 +65,10 @@ function ContextLine({ row, here }: { row: LogRow; here: boolean }) {
         {preciseTime(row.ms, locale)}
       </time>
       <span className={`log-level-text log-${level}`}>{level === 'unknown' ? '' : level}</span>
-      <span className="log-context-text">{row.line}</span>
+      <span className="log-text">
+        {row.line}
+        <LogExtras row={row} />
+      </span>
     </li>
   )
 }

@@ -226,7 +226,8 @@ export const en = {
     resume: 'Go on',
     tailConnecting: 'Connecting…',
     tailLost: 'Connection lost: trying again',
-    tailHeld: 'Paused: {{n}} new records wait',
+    tailHeld_one: 'Paused: {{count}} new record waits',
+    tailHeld_other: 'Paused: {{count}} new records wait',
     tailFull: 'the newest {{n}} are kept',
     tailDropped: '{{n}} records were too many to send',
     tailNone: 'No record has arrived yet',
@@ -242,9 +243,8 @@ export const en = {
     values_other: '{{count}} values',
   },
   patterns: {
-    count_one: '{{count}} pattern',
-    count_other: '{{count}} patterns',
-    lines: 'of {{n}} records',
+    count_one: '{{count}} pattern in {{n}} records',
+    count_other: '{{count}} patterns in {{n}} records',
     changesFirst: 'Changes first',
     partly:
       'Patterns follow the streams and the level of the search, not its other filters. Counted are all records of',

@@ -6,7 +6,6 @@ import { useLive } from '../../api/live.ts'
 import { levelColor, levelOf } from '../../charts/colors.ts'
 import { Sparkline } from '../../charts/Sparkline.tsx'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
-import { Snippet } from '../../components/Snippet.tsx'
 import { num, share } from '../../format/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { niceStep } from '../../time/range.ts'
@@ -60,11 +59,7 @@ export function PatternsView({ logql, onPattern }: Props) {
   return (
     <>
       <LogsBar>
-        {data && (
-          <span className="muted">
-            {t('patterns.count', { count: rows.length })} · {t('patterns.lines', { n: num(lines, locale) })}
-          </span>
-        )}
+        {data && <span className="muted">{t('patterns.count', { count: rows.length, n: num(lines, locale) })}</span>}
         <span className="grow" />
         <button
           type="button"
@@ -89,7 +84,14 @@ export function PatternsView({ logql, onPattern }: Props) {
         <section className="panel">
           <Empty title={t('patterns.none')}>
             <span>{t('patterns.noneHint')}</span>
-            <Snippet text={example} />
+            <div className="pattern-example mono">
+              <PatternText text={example.pattern} />
+              {example.lines.map((line) => (
+                <div key={line} className="muted">
+                  {line}
+                </div>
+              ))}
+            </div>
           </Empty>
         </section>
       ) : (
@@ -98,7 +100,7 @@ export function PatternsView({ logql, onPattern }: Props) {
             <thead>
               <tr>
                 <th>{t('patterns.pattern')}</th>
-                <th className="patterns-change">{t('patterns.change')}</th>
+                <th className="patterns-change wide-only">{t('patterns.change')}</th>
                 <th className="wide-only">{t('patterns.level')}</th>
                 <th className="patterns-spark wide-only">{t('patterns.overTime')}</th>
                 <th className="num">{t('patterns.records')}</th>
@@ -124,10 +126,11 @@ export function PatternsView({ logql, onPattern }: Props) {
   )
 }
 
-// What the page cannot show without: lines that differ in their values only.
-const example = `card <_> declined: insufficient funds
-  card 4711 declined: insufficient funds
-  card 0815 declined: insufficient funds`
+// A pattern and lines that have it, in the language of logs.
+const example = {
+  pattern: 'card <_> declined: insufficient funds',
+  lines: ['card 4711 declined: insufficient funds', 'card 0815 declined: insufficient funds'],
+}
 
 const trendOrder: Trend[] = ['new', 'surging', 'gone']
 const trendRank = (trend?: Trend) => (trend ? trendOrder.indexOf(trend) : trendOrder.length)
@@ -155,8 +158,12 @@ function Row({ row, kept, excluded, onPattern }: RowProps) {
         >
           <PatternText text={row.pattern} />
         </button>
+        <div className="row narrow-only">
+          <span className={`mono log-${level}`}>{row.level}</span>
+          {row.trend && <TrendBadge trend={row.trend} />}
+        </div>
       </td>
-      <td className="patterns-change">{row.trend && <TrendBadge trend={row.trend} />}</td>
+      <td className="patterns-change wide-only">{row.trend && <TrendBadge trend={row.trend} />}</td>
       <td className={`wide-only mono log-${level}`}>{row.level}</td>
       <td className="patterns-spark wide-only">
         <Sparkline values={row.spark} height={20} label={t('patterns.overTime')} />

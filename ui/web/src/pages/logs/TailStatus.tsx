@@ -16,7 +16,7 @@ export function TailStatus({ tail, onPause }: { tail: TailState; onPause: (pause
         {!tail.connected ? (
           <span className="warn">{t(tail.rows.length > 0 ? 'logs.tailLost' : 'logs.tailConnecting')}</span>
         ) : tail.paused ? (
-          <strong>{t('logs.tailHeld', { n: num(tail.held.length, locale) })}</strong>
+          <strong>{t('logs.tailHeld', { count: tail.held.length })}</strong>
         ) : (
           <strong>{t('logs.rows', { n: num(tail.rows.length, locale) })}</strong>
         )}

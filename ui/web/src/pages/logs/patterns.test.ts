@@ -87,6 +87,16 @@ describe('rows', () => {
     expect(rows[0]!.spark[0]).toBe(2)
     expect(rows[0]!.spark[15]).toBe(4)
   })
+  it('are drawn whole where the edge of the range cuts an interval', () => {
+    // 45 of the first 60 seconds are in the range, and 15 of the last.
+    const [row] = patternRows(
+      [{ pattern: 'a', level: 'info', samples: minutes({ 0: 3, 1: 4, 2: 1 }) }],
+      { from: 15_000, to: 135_000 },
+      60,
+    )
+    expect(row!.spark).toEqual([4, 4, null])
+    expect(row!.count).toBe(8)
+  })
   it('show what varies', () => {
     expect(patternParts('took <_> ms for <_>')).toEqual(['took ', '<_>', ' ms for ', '<_>', ''])
   })

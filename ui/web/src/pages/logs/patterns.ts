@@ -14,8 +14,8 @@ export interface PatternRow {
   count: number
   /** Of all lines that are listed. */
   share: number
-  /** Lines in each interval of the range. */
-  spark: number[]
+  /** Lines in each interval of the range; null where the range has too little of it. */
+  spark: (number | null)[]
   trend?: Trend
 }
 
@@ -36,10 +36,10 @@ export function patternRows(patterns: readonly LogPattern[], span: Span, stepSec
   const first = Math.min(...patterns.flatMap((p) => p.samples.map(([t]) => t)))
   const compare = comparison(span, stepSeconds, first)
   return patterns.map((p) => {
-    const spark = new Array<number>(n).fill(0)
+    const lines = new Array<number>(n).fill(0)
     for (const [t, count] of p.samples) {
       const i = Math.round((t - start) / stepSeconds)
-      if (i >= 0 && i < n) spark[i]! += count
+      if (i >= 0 && i < n) lines[i]! += count
     }
     const count = countOf(p.samples)
     return {
@@ -48,10 +48,19 @@ export function patternRows(patterns: readonly LogPattern[], span: Span, stepSec
       level: p.level,
       count,
       share: total > 0 ? count / total : 0,
-      spark,
+      spark: lines.map((count, i) => whole(count, start + i * stepSeconds, span, stepSeconds)),
       trend: compare && trendOf(p.samples, compare),
     }
   })
+}
+
+/**
+ * The lines of an interval that the range's edge cuts, as they were over all of
+ * it: otherwise each picture would end with a fall.
+ */
+function whole(count: number, start: number, span: Span, stepSeconds: number): number | null {
+  const covered = Math.min(start + stepSeconds, span.to / 1000) - Math.max(start, span.from / 1000)
+  return covered < stepSeconds / 2 ? null : (count * stepSeconds) / covered
 }
 
 const countOf = (samples: LogPattern['samples']) => samples.reduce((sum, [, count]) => sum + count, 0)
