@@ -83,7 +83,7 @@ export function PatternsView({ logql, onPattern }: Props) {
       ) : rows.length === 0 ? (
         <section className="panel">
           <Empty title={t('patterns.none')}>
-            <span>{t('patterns.noneHint')}</span>
+            <span className="patterns-none">{t('patterns.noneHint')}</span>
             <div className="pattern-example mono">
               <PatternText text={example.pattern} />
               {example.lines.map((line) => (
