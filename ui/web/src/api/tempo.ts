@@ -106,6 +106,42 @@ export async function searchTraces(
   })
 }
 
+/** A series of a TraceQL metrics query. */
+export interface TraceSeries {
+  labels: Record<string, string>
+  values: { ms: number; value: number }[]
+  /** Spans behind the values. */
+  exemplars: { ms: number; value: number; traceId: string }[]
+}
+
+// A zero is left out of the answer.
+interface MetricsAnswer {
+  series?: {
+    labels?: Attributes
+    samples?: { timestampMs: string; value?: number }[]
+    exemplars?: { labels?: Attributes; timestampMs: string; value?: number }[]
+  }[]
+}
+
+export async function traceMetrics(
+  q: string,
+  span: TimeSpan,
+  stepSeconds: number,
+  signal?: AbortSignal,
+): Promise<TraceSeries[]> {
+  const params = { q, start: span.from / 1000, end: span.to / 1000, step: `${stepSeconds}s` }
+  const a = await getJSON<MetricsAnswer>('/tempo/api/metrics/query_range', params, signal)
+  return (a.series ?? []).map((s) => ({
+    labels: attributesOf(s.labels),
+    values: (s.samples ?? []).map((x) => ({ ms: Number(x.timestampMs), value: x.value ?? 0 })),
+    exemplars: (s.exemplars ?? []).map((e) => ({
+      ms: Number(e.timestampMs),
+      value: e.value ?? 0,
+      traceId: attributesOf(e.labels)['trace:id'] ?? '',
+    })),
+  }))
+}
+
 export interface TraceSpan {
   spanId: string
   parentId: string

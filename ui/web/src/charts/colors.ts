@@ -46,6 +46,9 @@ export function seriesColor(index: number, scheme: Scheme): string {
   return set[index % set.length]!
 }
 
+/** --broken, for a canvas. */
+export const brokenColor = (scheme: Scheme) => (scheme === 'dark' ? '#ff8177' : '#c3271b')
+
 /** FNV-1a: small, and the same everywhere. */
 export function hash(text: string): number {
   let h = 0x811c9dc5

@@ -4,6 +4,7 @@ import type { LogRow } from '../api/loki.ts'
 import { levelColor, levelOf } from '../charts/colors.ts'
 import { preciseTime, utc } from '../format/time.ts'
 import { useText } from '../i18n/index.ts'
+import { LogExtras } from './LogExtras.tsx'
 import { LogRecord, type FieldAction } from './LogRecord.tsx'
 import './logs.css'
 
@@ -34,29 +35,11 @@ export function LogLine({ row, showService = true, open, onToggle, wrap = false,
         {showService && <span className="log-service">{row.labels.service_name}</span>}
         <span className={wrap ? 'log-text log-wrap' : 'log-text'}>
           {row.line}
-          {!open && <Extras row={row} />}
+          {!open && <LogExtras row={row} />}
         </span>
       </button>
       {open && <LogRecord row={row} onField={onField} />}
     </div>
-  )
-}
-
-// Fields that stand elsewhere in the line, or that nobody reads at a glance.
-const quiet =
-  /^(detected_level|level|severity_|trace_id|span_id|trace_flags|flags|scope_|telemetry_|service_|observed_|deployment_|host_|process_|request_id)/
-
-/** The fields that make one record differ from the next. */
-function Extras({ row }: { row: LogRow }) {
-  const shown = Object.entries(row.fields).filter(([k]) => !quiet.test(k))
-  return (
-    <>
-      {shown.slice(0, 6).map(([k, v]) => (
-        <span key={k} className="log-extra">
-          {k}=<b>{v.length > 60 ? `${v.slice(0, 60)}…` : v}</b>
-        </span>
-      ))}
-    </>
   )
 }
 

@@ -1,8 +1,10 @@
 import { ActionIcon, CopyButton, Tooltip } from '@mantine/core'
-import { Check, Copy, Minus, Plus, Waypoints } from 'lucide-react'
+import { AlignJustify, Check, Copy, Minus, Plus, Waypoints } from 'lucide-react'
+import { useState } from 'react'
 import type { LogRow } from '../api/loki.ts'
 import { fullTime, utc } from '../format/time.ts'
 import { useText } from '../i18n/index.ts'
+import { LogContext } from './LogContext.tsx'
 import { PageLink } from './PageLink.tsx'
 
 export type FieldAction = (key: string, value: string, exclude: boolean) => void
@@ -10,6 +12,7 @@ export type FieldAction = (key: string, value: string, exclude: boolean) => void
 /** One record, readable: the whole message, every field, and where to go from it. */
 export function LogRecord({ row, onField }: { row: LogRow; onField?: FieldAction }) {
   const { t, locale } = useText()
+  const [context, setContext] = useState(false)
   const all = { ...row.labels, ...row.fields }
   const entries = Object.entries(all).toSorted(([a], [b]) => a.localeCompare(b))
   const trace = all.trace_id
@@ -30,6 +33,12 @@ export function LogRecord({ row, onField }: { row: LogRow; onField?: FieldAction
             {all.service_name}
           </PageLink>
         )}
+        {Object.keys(row.labels).length > 0 && (
+          <button type="button" className="button" aria-pressed={context} onClick={() => setContext(!context)}>
+            <AlignJustify size={14} />
+            {context ? t('logs.hideContext') : t('logs.showContext')}
+          </button>
+        )}
         <CopyButton value={json}>
           {({ copied, copy }) => (
             <button type="button" className="button" onClick={copy}>
@@ -40,6 +49,7 @@ export function LogRecord({ row, onField }: { row: LogRow; onField?: FieldAction
         </CopyButton>
       </div>
       <pre className="log-message">{pretty(row.line)}</pre>
+      {context && <LogContext row={row} />}
       <table className="log-fields">
         <tbody>
           {entries.map(([k, v]) => (

@@ -13,28 +13,43 @@ import { useRange } from '../../time/useRange.tsx'
 import { useDraft } from '../../url/useDraft.ts'
 import { useSearch } from '../../url/useSearch.ts'
 import { FieldList } from './FieldList.tsx'
+import { LogsBar } from './LogsBar.tsx'
 import { MetricResult } from './MetricResult.tsx'
+import { togglePattern } from './patterns.ts'
+import { PatternsView } from './PatternsView.tsx'
 import { addFilter, histogramQuery, isLogql, isMetricQuery, toLogql } from './query.ts'
+import { TailStatus } from './TailStatus.tsx'
+import { useTail } from './useTail.ts'
 import { VirtualLogs } from './VirtualLogs.tsx'
 import './logs.css'
 
 const pageSize = 500
 const bars = 90
+/** What is around the lines of a live tail. */
+const liveRange = { ...defaultRange, from: 'now-15m' }
 
 /** Search in logs: words, filters, or LogQL. */
 export function LogsPage() {
   const { t, locale } = useText()
   const { search, setSearch } = useSearch()
-  const { span, refresh, tick } = useRange()
+  const { span, range, tick } = useRange()
   const text = search.q ?? ''
   const [draft, setDraft] = useDraft(text)
   const limit = Math.min(5000, Number(search.limit) || pageSize)
   const logql = toLogql(text)
   const metric = isMetricQuery(logql)
   const wrap = search.wrap === '1'
-  const live = refresh === '2s'
+  const patterns = search.view === 'patterns'
+  // A range that has ended has no new lines.
+  const live = search.live === '1' && range.to === 'now' && !metric && !patterns
   const step = niceStep(span, bars)
-  const rows = useLive(['logs', logql, limit], span, (s, signal) => logs(logql, s, limit, signal), !metric)
+  const rows = useLive(
+    ['logs', logql, limit],
+    span,
+    (s, signal) => logs(logql, s, limit, signal),
+    !metric && !patterns && !live,
+  )
+  const [tail, pauseTail] = useTail(logql, live)
   const histogram = useLive(
     ['logs histogram', logql, step],
     span,
@@ -55,10 +70,20 @@ export function LogsPage() {
     setDraft(next)
     setSearch({ q: next })
   }
+  const onPattern = (pattern: string, exclude: boolean) => {
+    const next = togglePattern(text, pattern, exclude)
+    setDraft(next)
+    // To leave a pattern out is one step of several; to keep one is to read it.
+    setSearch({ q: next, ...(!exclude && { view: undefined, sort: undefined }) })
+  }
   const vocabulary = useMemo(
     () => ({ names: () => labelNames(span), values: (name: string) => labelValues(name, span) }),
     [span],
   )
+  const shown = !live ? rows.data?.rows : tail.connected || tail.rows.length > 0 ? tail.rows : undefined
+  // A websocket does not say why it was refused; the histogram's query is as wrong as the tail's.
+  const failed = live ? histogram.error : rows.error
+  const sample = useMemo(() => (shown ?? []).slice(0, live ? pageSize : undefined), [shown, live])
   const found = histogram.data?.reduce((sum, b) => sum + b.total, 0)
   const curl = `curl -G '${location.origin}/loki/api/v1/query_range' --data-urlencode 'query=${logql.replaceAll("'", "'\\''")}' -d start=${span.from}000000 -d end=${span.to}000000 -d limit=${limit}`
   return (
@@ -82,7 +107,7 @@ export function LogsPage() {
       {metric ? (
         <MetricResult logql={logql} />
       ) : (
-        <div className="logs-layout">
+        <div className={patterns ? 'logs-layout logs-wide' : 'logs-layout'}>
           <div className="stack">
             <section className="panel logs-histogram">
               {histogram.data ? (
@@ -91,73 +116,93 @@ export function LogsPage() {
                 <Skeleton height={90} />
               )}
             </section>
-            <div className="row wrap logs-bar">
-              <strong>{found === undefined ? ' ' : t('logs.rows', { n: compactCount(found, locale) })}</strong>
-              {rows.data && (found ?? 0) > rows.data.rows.length && (
-                <span className="muted">{t('logs.newest', { count: rows.data.rows.length })}</span>
-              )}
-              {rows.data && (
-                <span className="muted wide-only">
-                  {t('logs.scanned', {
-                    rows: compact(rows.data.scanned.rows, locale),
-                    time: ms(rows.data.scanned.seconds * 1000, locale),
-                  })}
-                </span>
-              )}
-              <span className="grow" />
-              <button
-                type="button"
-                className="button"
-                aria-pressed={live}
-                title={t('logs.liveHint')}
-                onClick={() =>
-                  setSearch(live ? { refresh: undefined } : { ...defaultRange, from: 'now-15m', refresh: '2s' })
-                }
-              >
-                <Radio size={14} />
-                {t('logs.live')}
-              </button>
-              <button
-                type="button"
-                className="button"
-                aria-pressed={wrap}
-                onClick={() => setSearch({ wrap: wrap ? undefined : '1' }, { replace: true })}
-              >
-                <WrapText size={14} />
-                {t('logs.wrap')}
-              </button>
-              <CopyMenu
-                items={[
-                  [t('action.copyLink'), () => location.href],
-                  [t('logs.copyLogql'), () => logql],
-                  [t('logs.copyCurl'), () => curl],
-                ]}
-              />
-            </div>
-            {rows.error && !rows.data ? (
-              <ErrorBox error={rows.error} onRetry={tick} />
-            ) : !rows.data ? (
-              <Skeleton height="60vh" />
-            ) : rows.data.rows.length === 0 ? (
-              <section className="panel">
-                <Empty title={t('logs.none')}>{t('logs.noneHint')}</Empty>
-              </section>
+            {patterns ? (
+              <PatternsView logql={logql} onPattern={onPattern} />
             ) : (
-              <section className="panel logs-panel">
-                <VirtualLogs rows={rows.data.rows} wrap={wrap} onField={onField} />
-                {rows.data.rows.length >= limit && limit < 5000 && (
+              <>
+                <LogsBar>
+                  {live ? (
+                    <TailStatus tail={tail} onPause={pauseTail} />
+                  ) : (
+                    <>
+                      <strong>{found === undefined ? ' ' : t('logs.rows', { n: compactCount(found, locale) })}</strong>
+                      {rows.data && (found ?? 0) > rows.data.rows.length && (
+                        <span className="muted">{t('logs.newest', { count: rows.data.rows.length })}</span>
+                      )}
+                      {rows.data && (
+                        <span className="muted wide-only">
+                          {t('logs.scanned', {
+                            rows: compact(rows.data.scanned.rows, locale),
+                            time: ms(rows.data.scanned.seconds * 1000, locale),
+                          })}
+                        </span>
+                      )}
+                    </>
+                  )}
+                  <span className="grow" />
                   <button
                     type="button"
-                    className="logs-more"
-                    onClick={() => setSearch({ limit: String(Math.min(5000, limit * 2)) }, { replace: true })}
+                    className="button"
+                    aria-pressed={live}
+                    title={t('logs.liveHint')}
+                    onClick={() => setSearch(live ? { live: undefined } : { ...liveRange, live: '1' })}
                   >
-                    {t('logs.more', { n: num(Math.min(5000, limit * 2) - limit, locale) })}
+                    <Radio size={14} />
+                    {t('logs.live')}
                   </button>
+                  <button
+                    type="button"
+                    className="button"
+                    aria-pressed={wrap}
+                    onClick={() => setSearch({ wrap: wrap ? undefined : '1' }, { replace: true })}
+                  >
+                    <WrapText size={14} />
+                    {t('logs.wrap')}
+                  </button>
+                  <CopyMenu
+                    items={[
+                      [t('action.copyLink'), () => location.href],
+                      [t('logs.copyLogql'), () => logql],
+                      [t('logs.copyCurl'), () => curl],
+                    ]}
+                  />
+                </LogsBar>
+                {failed && !shown ? (
+                  <ErrorBox error={failed} onRetry={tick} />
+                ) : !shown ? (
+                  <Skeleton height="60vh" />
+                ) : shown.length === 0 ? (
+                  <section className="panel">
+                    {live ? (
+                      <Empty title={t('logs.tailNone')}>{t('logs.tailNoneHint')}</Empty>
+                    ) : (
+                      <Empty title={t('logs.none')}>{t('logs.noneHint')}</Empty>
+                    )}
+                  </section>
+                ) : (
+                  <section className="panel logs-panel">
+                    <VirtualLogs
+                      rows={shown}
+                      wrap={wrap}
+                      onField={onField}
+                      follow={live && !tail.paused}
+                      onRead={live && !tail.paused ? () => pauseTail(true) : undefined}
+                    />
+                    {!live && shown.length >= limit && limit < 5000 && (
+                      <button
+                        type="button"
+                        className="logs-more"
+                        onClick={() => setSearch({ limit: String(Math.min(5000, limit * 2)) }, { replace: true })}
+                      >
+                        {t('logs.more', { n: num(Math.min(5000, limit * 2) - limit, locale) })}
+                      </button>
+                    )}
+                  </section>
                 )}
-              </section>
+              </>
             )}
           </div>
-          <FieldList rows={rows.data?.rows ?? []} onField={onField} />
+          {!patterns && <FieldList rows={sample} onField={onField} />}
         </div>
       )}
     </>

@@ -1,7 +1,7 @@
 import { useComputedColorScheme } from '@mantine/core'
 import { useMemo } from 'react'
 import { useLive } from '../../api/live.ts'
-import { seriesColor } from '../../charts/colors.ts'
+import { brokenColor, seriesColor } from '../../charts/colors.ts'
 import { TimeChart, type Exemplar } from '../../charts/TimeChart.tsx'
 import { ErrorBox, Skeleton } from '../../components/Feedback.tsx'
 import { useMoment } from '../../components/MomentMenu.tsx'
@@ -21,7 +21,7 @@ export function RedPanel({ service }: { service: string }) {
   const moment = useMoment(service)
   const { data, error } = useLive(['red', service], span, (s, signal) => redCharts(service, s, signal))
   const blue = seriesColor(0, scheme)
-  const red = scheme === 'dark' ? '#ff8177' : '#c3271b'
+  const red = brokenColor(scheme)
   const charts = useMemo(() => {
     if (!data) return null
     return {

@@ -39,7 +39,10 @@ export function Scatter({ traces, span, onBrush, color, highlighted, onHighlight
   const durationAt = (py: number) => 10 ** (low + (1 - (py - 8) / plotH) * (high - low))
   const decades: number[] = []
   for (let e = Math.ceil(low); e <= high; e++) decades.push(10 ** e)
-  if (decades.length < 2) decades.push(10 ** low, 10 ** high)
+  // The edges too when there are few, where their text has room.
+  if (decades.length < 2) {
+    for (const d of [10 ** low, 10 ** high]) if (decades.every((e) => Math.abs(y(e) - y(d)) > 16)) decades.push(d)
+  }
   const at = (e: PointerEvent) => {
     const box = e.currentTarget.getBoundingClientRect()
     return { px: e.clientX - box.left, py: e.clientY - box.top }

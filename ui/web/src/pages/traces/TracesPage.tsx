@@ -15,6 +15,7 @@ import { useSearch } from '../../url/useSearch.ts'
 import { isDuration, toTraceql } from './query.ts'
 import { limit, sampleTraces } from './sample.ts'
 import { Scatter } from './Scatter.tsx'
+import { TraceCharts } from './TraceCharts.tsx'
 import { TraceTable } from './TraceTable.tsx'
 import './traces.css'
 
@@ -79,6 +80,7 @@ export function TracesPage() {
           <Skeleton height={170} />
         )}
       </section>
+      {!(error && !data) && <TraceCharts query={query} service={search.service} />}
       {error && !data ? (
         <ErrorBox error={error} onRetry={tick} />
       ) : !data ? (
