@@ -70,7 +70,7 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 }
 
 func (a *App) records(cfg *config.Config, name string, r config.Records) (columnar.Options, error) {
-	tiers, archive, err := places(name, r)
+	tiers, archive, err := places(name, r.Tiers, r.Archive)
 	if err != nil {
 		return columnar.Options{}, err
 	}

@@ -150,10 +150,11 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s must be more than 0, for example 30d or 15s", name)
 		}
 	}
-	for name, r := range map[string]*Records{"logs": &c.Logs, "traces": &c.Traces} {
-		if err := r.validatePlaces(name); err != nil {
-			return err
-		}
+	if err := validatePlaces("logs", c.Logs.Retention, c.Logs.Tiers, c.Logs.Archive); err != nil {
+		return err
+	}
+	if err := validatePlaces("traces", c.Traces.Retention, c.Traces.Tiers, c.Traces.Archive); err != nil {
+		return err
 	}
 	const least = 1 << 20
 	for name, b := range map[string]Bytes{

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/thanos-io/objstore"
 )
 
@@ -27,17 +28,18 @@ const (
 
 // bucketStorage is a bucket of an object store.
 type bucketStorage struct {
-	bucket objstore.Bucket
-	prefix string // of this table
-	cache  *rangeCache
+	bucket   objstore.Bucket
+	prefix   string // of this table
+	cache    *rangeCache
+	failures prometheus.Counter // ranges that were not answered
 	// down is until when the bucket counts as not reachable (Unix ns), pause for
 	// how long after a failure.
 	down  atomic.Int64
 	pause time.Duration
 }
 
-func newBucketStorage(b objstore.Bucket, prefix string, cache *rangeCache) *bucketStorage {
-	return &bucketStorage{bucket: b, prefix: prefix, cache: cache, pause: downFor}
+func newBucketStorage(b objstore.Bucket, prefix string, cache *rangeCache, failures prometheus.Counter) *bucketStorage {
+	return &bucketStorage{bucket: b, prefix: prefix, cache: cache, failures: failures, pause: downFor}
 }
 
 func (b *bucketStorage) object(name string) string { return path.Join(b.prefix, name) }
@@ -142,6 +144,7 @@ func (b *bucketStorage) fetch(ctx context.Context, name string, size, off, n int
 			}
 		}
 	}
+	b.failures.Inc()
 	b.down.Store(time.Now().Add(b.pause).UnixNano())
 	return nil, b.failed(ctx, "read "+b.object(name), last)
 }

@@ -46,6 +46,7 @@ type tiers struct {
 	byName map[string]*place
 	ranges *rangeCache
 	ledger *ledger // nil without an archive
+	stats  *tierMetrics
 
 	ctx    context.Context // ends with the table
 	cancel context.CancelFunc
@@ -71,6 +72,7 @@ func (t *tiers) tidied(now time.Time) bool {
 func (t *Table) openTiers() error {
 	ts := &t.tiers
 	ts.byName, ts.held, ts.wake = map[string]*place{}, map[placedFile]bool{}, make(chan struct{}, 1)
+	ts.stats = newTierMetrics(t)
 	ts.ctx, ts.cancel = context.WithCancel(context.Background())
 	ts.ranges = newRangeCache(t.fs, t.fs.PathJoin(t.opts.Dir, cacheDir), t.opts.RangeCacheBytes)
 	for i, tier := range t.opts.Tiers {
@@ -83,7 +85,7 @@ func (t *Table) openTiers() error {
 		case i > 0 && tier.After <= t.opts.Tiers[i-1].After || tier.After <= 0:
 			return fmt.Errorf("tier %q takes segments after %s, which is not more than the tier before it", p.name, tier.After)
 		case tier.Bucket != nil:
-			p.storage = newBucketStorage(tier.Bucket, t.schema.Name, ts.ranges)
+			p.storage = newBucketStorage(tier.Bucket, t.schema.Name, ts.ranges, ts.stats.unreachable)
 		default:
 			p.storage = dirStorage{t.fs, t.fs.PathJoin(tier.Dir, t.schema.Name), &p.used}
 		}
@@ -149,7 +151,8 @@ func (t *Table) startTiers() {
 		defer tick.Stop()
 		for {
 			if err := t.moveDue(t.tiers.ctx, t.opts.Now()); err != nil && t.tiers.ctx.Err() == nil {
-				t.log.Error("move segments to their tier; it is tried again", "err", err)
+				t.tiers.stats.failed.Inc()
+				t.log.Error("move or archive segments; it is tried again", "err", err)
 			}
 			select {
 			case <-t.tiers.ctx.Done():
@@ -286,6 +289,7 @@ func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 		to.used.Add(-1)
 		return err
 	}
+	t.tiers.stats.moved.Inc()
 	t.log.Info("a segment moved to its tier", "file", m.File, "tier", to.name, "bytes", m.Bytes)
 	return nil
 }
