@@ -28,6 +28,7 @@ const (
 
 // bucketStorage is a bucket of an object store.
 type bucketStorage struct {
+	life     context.Context // of the table: reads that belong to no query end with it
 	bucket   objstore.Bucket
 	prefix   string // of this table
 	cache    *rangeCache
@@ -38,8 +39,8 @@ type bucketStorage struct {
 	pause time.Duration
 }
 
-func newBucketStorage(b objstore.Bucket, prefix string, cache *rangeCache, failures prometheus.Counter) *bucketStorage {
-	return &bucketStorage{bucket: b, prefix: prefix, cache: cache, failures: failures, pause: downFor}
+func newBucketStorage(life context.Context, b objstore.Bucket, prefix string, cache *rangeCache, failures prometheus.Counter) *bucketStorage {
+	return &bucketStorage{life: life, bucket: b, prefix: prefix, cache: cache, failures: failures, pause: downFor}
 }
 
 func (b *bucketStorage) object(name string) string { return path.Join(b.prefix, name) }
@@ -110,7 +111,7 @@ func (b *bucketStorage) remove(ctx context.Context, name string) error {
 }
 
 func (b *bucketStorage) open(name string, size int64) (handle, error) {
-	return &objectFile{bucket: b, name: name, size: size, ctx: context.Background(), ahead: &readAhead{}}, nil
+	return &objectFile{bucket: b, name: name, size: size, ctx: b.life, ahead: &readAhead{}}, nil
 }
 
 // fetch reads a range. It tries again, because single requests fail.

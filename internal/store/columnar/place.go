@@ -73,8 +73,9 @@ type place struct {
 	Tier
 	name    string
 	storage storage
-	known   bool         // it is configured
-	used    atomic.Int64 // segments of the table that are there
+	known   bool            // it is configured
+	life    context.Context // of the table, whose end ends reads; nil: they need none
+	used    atomic.Int64    // segments of the table that are there
 }
 
 // notConfigured stands for a place that the MANIFEST names and the configuration

@@ -49,7 +49,7 @@ type tiers struct {
 	stats  *tierMetrics
 
 	ctx    context.Context // ends with the table
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	wake   chan struct{}
 	moving sync.Mutex // one round of moves at a time; taken before compacting
@@ -73,7 +73,7 @@ func (t *Table) openTiers() error {
 	ts := &t.tiers
 	ts.byName, ts.held, ts.wake = map[string]*place{}, map[placedFile]bool{}, make(chan struct{}, 1)
 	ts.stats = newTierMetrics(t)
-	ts.ctx, ts.cancel = context.WithCancel(context.Background())
+	ts.ctx, ts.cancel = context.WithCancelCause(context.Background())
 	ts.ranges = newRangeCache(t.fs, t.fs.PathJoin(t.opts.Dir, cacheDir), t.opts.RangeCacheBytes)
 	for i, tier := range t.opts.Tiers {
 		p := &place{Tier: tier, name: tier.PlaceName(), known: true}
@@ -85,7 +85,8 @@ func (t *Table) openTiers() error {
 		case i > 0 && tier.After <= t.opts.Tiers[i-1].After || tier.After <= 0:
 			return fmt.Errorf("tier %q takes segments after %s, which is not more than the tier before it", p.name, tier.After)
 		case tier.Bucket != nil:
-			p.storage = newBucketStorage(tier.Bucket, t.schema.Name, ts.ranges, ts.stats.unreachable)
+			p.storage = newBucketStorage(ts.ctx, tier.Bucket, t.schema.Name, ts.ranges, ts.stats.unreachable)
+			p.life = ts.ctx
 		default:
 			p.storage = dirStorage{t.fs, t.fs.PathJoin(tier.Dir, t.schema.Name), &p.used}
 		}
@@ -165,7 +166,7 @@ func (t *Table) startTiers() {
 }
 
 func (t *Table) stopTiers() {
-	t.tiers.cancel()
+	t.tiers.cancel(errStopped)
 	t.tiers.wg.Wait()
 }
 
@@ -258,7 +259,7 @@ func (t *Table) destination(s *segment, now time.Time) *place {
 			to = i
 		}
 	}
-	if to == at || s.damaged() {
+	if to == at || s.unfit() {
 		return nil
 	}
 	return t.tiers.list[to]

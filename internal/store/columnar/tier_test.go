@@ -521,3 +521,30 @@ func TestUnmountedDirectoryIsNotAnEmptyPlace(t *testing.T) {
 	moveDue(t, tab)
 	wantRows(t, tab, 1001, "mounted again")
 }
+
+// TestCloseEndsReadsOfNoQuery lets a digest hang in the bucket while the table closes.
+func TestCloseEndsReadsOfNoQuery(t *testing.T) {
+	bucket := &troubled{Bucket: objstore.NewInMemBucket()}
+	tab, _, _ := coldTable(t, vfs.NewMem(), bucket, 1000)
+	hangs := make(chan struct{}, 16)
+	bucket.set(func(ctx context.Context, _, _ string) error {
+		hangs <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tab.Digest()
+		ended <- err
+	}()
+	<-hangs
+	if err := tab.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, errStopped) || !transient(err) {
+		t.Fatalf("%v", err)
+	}
+	if d := tab.Damages(); len(d) != 0 {
+		t.Fatalf("damage: %+v", d)
+	}
+}
