@@ -43,6 +43,8 @@ func newBucketStorage(life context.Context, b objstore.Bucket, prefix string, ca
 	return &bucketStorage{life: life, bucket: b, prefix: prefix, cache: cache, failures: failures, pause: downFor}
 }
 
+func (b *bucketStorage) prepare() error { return nil }
+
 func (b *bucketStorage) object(name string) string { return path.Join(b.prefix, name) }
 
 // failed is what becomes of an error of the object store.

@@ -137,3 +137,11 @@ func (s *segment) namedColumns() columnSet {
 	}
 	return set
 }
+
+// where names the file for people.
+func (s *segment) where() string {
+	if s.Place == "" {
+		return s.File
+	}
+	return s.Place + ": " + s.File
+}

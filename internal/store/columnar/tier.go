@@ -271,6 +271,9 @@ func (t *Table) destination(s *segment, now time.Time) *place {
 func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 	m := s.segmentMeta
 	m.Place, m.File = to.name, placedName(&s.segmentMeta)
+	if err := to.storage.prepare(); err != nil {
+		return err
+	}
 	if err := t.commit(edit{Strays: []placedFile{m.placed()}}, nil); err != nil {
 		return err
 	}

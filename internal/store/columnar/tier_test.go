@@ -515,11 +515,31 @@ func TestUnmountedDirectoryIsNotAnEmptyPlace(t *testing.T) {
 	if err := tab.MoveDue(t.Context()); !errors.Is(err, errUnreachable) {
 		t.Fatalf("moved to a directory that is not mounted: %v", err)
 	}
+	if _, err := fs.Stat("/warm"); err == nil {
+		t.Fatal("a directory was made in place of the one that is not mounted")
+	}
 	if err := fs.Rename("/elsewhere", "/warm"); err != nil {
 		t.Fatal(err)
 	}
 	moveDue(t, tab)
 	wantRows(t, tab, 1001, "mounted again")
+	// What expires while it is away is erased when it is back.
+	if err := fs.Rename("/warm", "/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.expire(testNow.Add(2 * opts.Retention)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.MoveDue(t.Context()); !errors.Is(err, errUnreachable) {
+		t.Fatalf("erased in a directory that is not mounted: %v", err)
+	}
+	if err := fs.Rename("/elsewhere", "/warm"); err != nil {
+		t.Fatal(err)
+	}
+	moveDue(t, tab)
+	if left := filesUnder(fs, "/warm"); len(left) != 0 {
+		t.Fatalf("left over: %v", left)
+	}
 }
 
 // TestCloseEndsReadsOfNoQuery lets a digest hang in the bucket while the table closes.
