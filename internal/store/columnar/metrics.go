@@ -28,13 +28,14 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		flushSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hinomi_store_flush_seconds", Help: "Time to write a memtable to segments.", ConstLabels: label, Buckets: prometheus.ExponentialBuckets(0.01, 4, 7)}),
 	}
 	m.all = []prometheus.Collector{
-		t.tiers.stats, m.rows, m.appendErrors, m.damaged, m.compactions, m.flushSeconds,
+		m.rows, m.appendErrors, m.damaged, m.compactions, m.flushSeconds,
 		gauge("hinomi_store_memtable_bytes", "Memory of rows that are not yet in a segment.", func() float64 { return float64(t.Stats().MemtableBytes) }),
 		gauge("hinomi_store_wal_bytes", "Size of the WAL on disk.", func() float64 { return float64(t.Stats().WALBytes) }),
 		gauge("hinomi_store_segment_bytes", "Size of the segments on disk.", func() float64 { return float64(t.Stats().SegmentBytes) }),
 		gauge("hinomi_store_segments", "Number of segments.", func() float64 { return float64(t.Stats().Segments) }),
 		gauge("hinomi_store_cache_bytes", "Memory of decoded columns kept for queries.", func() float64 { return float64(t.cache.size()) }),
 	}
+	m.all = append(m.all, t.tiers.stats)
 	reg.MustRegister(m.all...)
 	return m
 }
