@@ -26,9 +26,9 @@ const never = 100 * 365 * 24 * time.Hour
 // OpenRecords opens the logs or traces of a data directory that no process uses,
 // to read them. Nothing expires, moves or is archived meanwhile.
 func OpenRecords(cfg *config.Config, signal string, log *slog.Logger) (store.Scanner, io.Closer, error) {
-	section, r := "logs", cfg.Logs.Records()
+	section, r := "logs", logRecords(cfg)
 	if signal == export.Traces {
-		section, r = "traces", cfg.Traces.Records()
+		section, r = "traces", traceRecords(cfg)
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Data.Dir, section)); err != nil {
 		return nil, nil, fmt.Errorf("%s has no %s: %w; name the data directory of a Hinomi", cfg.Data.Dir, section, err)

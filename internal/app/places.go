@@ -22,8 +22,8 @@ import (
 
 // places are where the records of one section go when they are old. Nothing is
 // contacted.
-func places(section string, r config.Records) (tiers []columnar.Tier, archive *columnar.Archive, err error) {
-	for i, t := range r.Tiers {
+func places(section string, list []config.Tier, to config.Archive) (tiers []columnar.Tier, archive *columnar.Archive, err error) {
+	for i, t := range list {
 		tier := columnar.Tier{Name: t.Name, After: t.After.D(), Dir: t.Dir}
 		if t.Bucket != nil {
 			if tier.Bucket, err = recordBucket(t.Bucket); err != nil {
@@ -38,8 +38,8 @@ func places(section string, r config.Records) (tiers []columnar.Tier, archive *c
 		}
 		tiers = append(tiers, tier)
 	}
-	if b := r.Archive.Bucket; b != nil {
-		archive = &columnar.Archive{Signal: section, After: r.Archive.After.D()}
+	if b := to.Bucket; b != nil {
+		archive = &columnar.Archive{Signal: section, After: to.After.D()}
 		if archive.Bucket, err = recordBucket(b); err != nil {
 			return nil, nil, fmt.Errorf("%s.archive.bucket: %w", section, err)
 		}
@@ -48,8 +48,8 @@ func places(section string, r config.Records) (tiers []columnar.Tier, archive *c
 }
 
 func checkPlaces(cfg *config.Config) error {
-	_, _, lerr := places("logs", cfg.Logs.Records())
-	_, _, terr := places("traces", cfg.Traces.Records())
+	_, _, lerr := places("logs", cfg.Logs.Tiers, cfg.Logs.Archive)
+	_, _, terr := places("traces", cfg.Traces.Tiers, cfg.Traces.Archive)
 	return errors.Join(lerr, terr)
 }
 

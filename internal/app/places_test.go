@@ -25,7 +25,7 @@ func TestPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, archive, err := places("logs", cfg.Logs.Records())
+		_, archive, err := places("logs", cfg.Logs.Tiers, cfg.Logs.Archive)
 		if want == "" && (err != nil || archive == nil) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
@@ -37,7 +37,7 @@ func TestPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tiers, archive, err := places("logs", cfg.Logs.Records()); err != nil || tiers != nil || archive != nil {
+	if tiers, archive, err := places("logs", cfg.Logs.Tiers, cfg.Logs.Archive); err != nil || tiers != nil || archive != nil {
 		t.Errorf("by default: %v %v %v", tiers, archive, err)
 	}
 }

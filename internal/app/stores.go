@@ -27,11 +27,11 @@ type stores struct {
 // openStores opens them side by side: each may have a WAL to replay.
 func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	s := &stores{}
-	logs, err := a.records(cfg, "logs", cfg.Logs.Records())
+	logs, err := a.records(cfg, "logs", logRecords(cfg))
 	if err != nil {
 		return err
 	}
-	traces, err := a.records(cfg, "traces", cfg.Traces.Records())
+	traces, err := a.records(cfg, "traces", traceRecords(cfg))
 	if err != nil {
 		return err
 	}
@@ -94,15 +94,15 @@ func (a *App) openMetrics(cfg *config.Config) (*metricstore.Store, error) {
 	return metricstore.Open(o)
 }
 
-func (a *App) records(cfg *config.Config, name string, r config.Records) (columnar.Options, error) {
-	tiers, archive, err := places(name, r)
+func (a *App) records(cfg *config.Config, name string, r records) (columnar.Options, error) {
+	tiers, archive, err := places(name, r.tiers, r.archive)
 	if err != nil {
 		return columnar.Options{}, err
 	}
 	return columnar.Options{
-		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.Retention.D(),
-		MemtableBytes: int(r.MemtableBytes), CacheBytes: int64(r.CacheBytes),
-		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.TierCacheBytes),
+		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.retention.D(),
+		MemtableBytes: int(r.memtable), CacheBytes: int64(r.cache),
+		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.tierCache),
 		Logger: a.log, Registerer: a.registry,
 	}, nil
 }

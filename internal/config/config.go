@@ -233,10 +233,11 @@ func (c *Config) Validate() error {
 	if err := c.Metrics.Validate(); err != nil {
 		return err
 	}
-	for name, r := range map[string]Records{"logs": c.Logs.Records(), "traces": c.Traces.Records()} {
-		if err := r.validatePlaces(name); err != nil {
-			return err
-		}
+	if err := validatePlaces("logs", c.Logs.Retention, c.Logs.Tiers, c.Logs.Archive); err != nil {
+		return err
+	}
+	if err := validatePlaces("traces", c.Traces.Retention, c.Traces.Tiers, c.Traces.Archive); err != nil {
+		return err
 	}
 	const least = 1 << 20
 	for name, b := range map[string]Bytes{

@@ -50,8 +50,8 @@ func Load(path string) (*Config, error) {
 			c.Rules.Files[i] = filepath.Join(filepath.Dir(path), f)
 		}
 	}
-	c.Logs.Records().relativeTo(filepath.Dir(path))
-	c.Traces.Records().relativeTo(filepath.Dir(path))
+	relativeTiers(c.Dir, c.Logs.Tiers)
+	relativeTiers(c.Dir, c.Traces.Tiers)
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -7,16 +7,16 @@ import (
 )
 
 // validatePlaces checks where old records go.
-func (r Records) validatePlaces(section string) error {
+func validatePlaces(section string, retention Duration, tiers []Tier, archive Archive) error {
 	names := map[string]bool{}
-	for i, t := range r.Tiers {
+	for i, t := range tiers {
 		key := fmt.Sprintf("%s.tiers[%d]", section, i)
 		switch {
 		case t.After <= 0:
 			return fmt.Errorf("%s.after must be more than 0, for example 7d", key)
-		case i > 0 && t.After <= r.Tiers[i-1].After:
+		case i > 0 && t.After <= tiers[i-1].After:
 			return fmt.Errorf("%s.after is not more than that of the tier before it: list tiers from young to old", key)
-		case t.After >= r.Retention:
+		case t.After >= retention:
 			return fmt.Errorf("%s.after is not less than %s.retention: nothing would ever be there; raise the retention", key, section)
 		case (t.Dir == "") == (t.Bucket == nil):
 			return fmt.Errorf("%s needs either dir or bucket", key)
@@ -30,10 +30,10 @@ func (r Records) validatePlaces(section string) error {
 			return err
 		}
 	}
-	if r.Archive.After < 0 {
+	if archive.After < 0 {
 		return fmt.Errorf("%s.archive.after must not be less than 0", section)
 	}
-	return r.Archive.Bucket.validate(section + ".archive.bucket")
+	return archive.Bucket.validate(section + ".archive.bucket")
 }
 
 func (b *Bucket) validate(key string) error {
@@ -55,11 +55,11 @@ func (b *Bucket) validate(key string) error {
 	return nil
 }
 
-// relativeTo makes directories that are named relative to the file absolute to it.
-func (r Records) relativeTo(dir string) {
-	for i, t := range r.Tiers {
+// relativeTiers finds directories that are named relative to the file in dir.
+func relativeTiers(dir string, tiers []Tier) {
+	for i, t := range tiers {
 		if t.Dir != "" && !filepath.IsAbs(t.Dir) {
-			r.Tiers[i].Dir = filepath.Join(dir, t.Dir)
+			tiers[i].Dir = filepath.Join(dir, t.Dir)
 		}
 	}
 }

@@ -3,7 +3,6 @@
 package export
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -66,13 +65,31 @@ func serve(o Options, w http.ResponseWriter, r *http.Request) {
 		export.Parquet: "application/vnd.apache.parquet", export.CSV: "text/csv; charset=utf-8", export.JSONL: "application/x-ndjson",
 	}[req.Format])
 	w.Header().Set("Trailer", MissingTrailer)
-	stats, err := export.Write(r.Context(), from, scope, req, w)
-	if err != nil {
-		if !errors.Is(err, r.Context().Err()) {
-			o.Logger.Error("export", "err", err)
+	body := &tracked{w: w}
+	stats, err := export.Write(r.Context(), from, scope, req, body)
+	switch {
+	case err == nil:
+	case body.begun || r.Context().Err() != nil:
+		if r.Context().Err() == nil {
+			o.Logger.Error("an export broke off", "err", err)
 		}
 		// The answer has begun: only its end can say that it is not whole.
 		panic(http.ErrAbortHandler)
+	default:
+		w.Header().Del("Trailer")
+		http.Error(w, "export: "+err.Error(), http.StatusInternalServerError)
+		return
 	}
 	w.Header().Set(MissingTrailer, strconv.Itoa(stats.Quarantined+stats.Unreachable))
+}
+
+// tracked knows whether the answer has begun.
+type tracked struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (t *tracked) Write(p []byte) (int, error) {
+	t.begun = true
+	return t.w.Write(p)
 }

@@ -61,7 +61,7 @@ func (t *Table) openArchive() error {
 	if t.tiers.byName[archivePlace] != nil || a.Bucket == nil || a.After < 0 {
 		return errors.New("the archive needs a bucket and a delay, and no tier may be called archive")
 	}
-	t.tiers.byName[archivePlace] = &place{name: archivePlace, storage: newBucketStorage(a.Bucket, "", nil), known: true}
+	t.tiers.byName[archivePlace] = &place{name: archivePlace, storage: newBucketStorage(t.tiers.ctx, a.Bucket, "", nil, t.tiers.stats.unreachable), known: true}
 	if after := a.After + t.opts.Partition; t.tiers.movable == 0 || after < t.tiers.movable {
 		t.tiers.movable = after
 	}
@@ -110,7 +110,7 @@ func (t *Table) pickArchive(now time.Time) *segment {
 		if _, ok := t.state.archived[s.ID]; ok || s.Level == 0 || over > now.Add(-t.opts.Archive.After).UnixNano() || s.place != nil && !s.place.known {
 			continue
 		}
-		if !s.damaged() {
+		if !s.unfit() {
 			due = append(due, s)
 		}
 	}
@@ -145,5 +145,9 @@ func (t *Table) archive(ctx context.Context, s *segment, to storage) error {
 	if err := t.tiers.ledger.note(ledgerLine{Archived: file, Segment: s.ID, Rows: s.Rows, Bytes: s.Bytes, CRC: sum, MinTs: s.MinTs, MaxTs: s.MaxTs, At: t.opts.Now().UTC()}); err != nil {
 		return err
 	}
-	return t.commit(edit{Archived: []archivedFile{{s.ID, file}}}, nil)
+	if err := t.commit(edit{Archived: []archivedFile{{s.ID, file}}}, nil); err != nil {
+		return err
+	}
+	t.tiers.stats.archived.Inc()
+	return nil
 }

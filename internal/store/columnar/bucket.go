@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/thanos-io/objstore"
 )
 
@@ -27,18 +28,22 @@ const (
 
 // bucketStorage is a bucket of an object store.
 type bucketStorage struct {
-	bucket objstore.Bucket
-	prefix string // of this table
-	cache  *rangeCache
+	life     context.Context // of the table: reads that belong to no query end with it
+	bucket   objstore.Bucket
+	prefix   string // of this table
+	cache    *rangeCache
+	failures prometheus.Counter // ranges that were not answered
 	// down is until when the bucket counts as not reachable (Unix ns), pause for
 	// how long after a failure.
 	down  atomic.Int64
 	pause time.Duration
 }
 
-func newBucketStorage(b objstore.Bucket, prefix string, cache *rangeCache) *bucketStorage {
-	return &bucketStorage{bucket: b, prefix: prefix, cache: cache, pause: downFor}
+func newBucketStorage(life context.Context, b objstore.Bucket, prefix string, cache *rangeCache, failures prometheus.Counter) *bucketStorage {
+	return &bucketStorage{life: life, bucket: b, prefix: prefix, cache: cache, failures: failures, pause: downFor}
 }
+
+func (b *bucketStorage) prepare() error { return nil }
 
 func (b *bucketStorage) object(name string) string { return path.Join(b.prefix, name) }
 
@@ -108,7 +113,7 @@ func (b *bucketStorage) remove(ctx context.Context, name string) error {
 }
 
 func (b *bucketStorage) open(name string, size int64) (handle, error) {
-	return &objectFile{bucket: b, name: name, size: size, ctx: context.Background(), ahead: &readAhead{}}, nil
+	return &objectFile{bucket: b, name: name, size: size, ctx: b.life, ahead: &readAhead{}}, nil
 }
 
 // fetch reads a range. It tries again, because single requests fail.
@@ -142,6 +147,7 @@ func (b *bucketStorage) fetch(ctx context.Context, name string, size, off, n int
 			}
 		}
 	}
+	b.failures.Inc()
 	b.down.Store(time.Now().Add(b.pause).UnixNano())
 	return nil, b.failed(ctx, "read "+b.object(name), last)
 }

@@ -20,7 +20,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 	set := columnSet{}
 	add := set.add
 	if scope.All() {
-		return t.allColumns(from, to)
+		return t.allColumns(ctx, from, to)
 	}
 	visible, doubtful := t.attrColumns(scope, from, to)
 	cols := []store.ColumnRef{store.Col(store.ColResource), store.Col(store.ColScopeInf)}
@@ -142,7 +142,7 @@ var namingColumns = []string{store.ColResource, store.ColScopeInf, store.ColStre
 
 // allColumns is Columns where every row is visible. What a segment or block
 // holds does not change, so it is found once; no row is read.
-func (t *Table) allColumns(from, to int64) ([]store.ColumnInfo, error) {
+func (t *Table) allColumns(ctx context.Context, from, to int64) ([]store.ColumnInfo, error) {
 	snap, err := t.snapshot()
 	if err != nil {
 		return nil, err
@@ -157,11 +157,11 @@ func (t *Table) allColumns(from, to int64) ([]store.ColumnInfo, error) {
 		}
 	}
 	for _, s := range snap.segments {
-		if s.MaxTs < from || s.MinTs >= to || s.open() != nil {
-			continue // One that cannot be opened is counted by scans.
+		if s.MaxTs < from || s.MinTs >= to {
+			continue
 		}
-		set, err := s.columnSet()
-		if err != nil && !errors.Is(err, errCorrupt) && !errors.Is(err, errUnreachable) {
+		set, err := s.columnsFor(ctx)
+		if err != nil {
 			return nil, err
 		}
 		for ref, kind := range set {
@@ -202,13 +202,7 @@ func (s *segment) columnSet() (columnSet, error) {
 	if s.set != nil {
 		return s.set, nil
 	}
-	set := columnSet{}
-	for _, name := range s.Attrs {
-		set.attr(name)
-	}
-	for _, key := range s.Rest {
-		set.add(store.ColumnRef{Scope: store.Attr, Name: key}, store.KindMixed)
-	}
+	set := s.namedColumns()
 	seen := map[string]bool{}
 	for g := range s.groups {
 		for _, name := range namingColumns {

@@ -61,7 +61,7 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, s := range t.segments {
-		if (s.Level == 0 || s.Rows < smallRows) && s.place == nil && !s.damaged() {
+		if (s.Level == 0 || s.Rows < smallRows) && s.place == nil && !s.unfit() {
 			k := class{t.partition(s.MinTs), s.Level, s.Sampled}
 			groups[k] = append(groups[k], s)
 		}
@@ -96,14 +96,25 @@ func (t *Table) pickCompaction(idle bool) []*segment {
 }
 
 // damaged tells whether any part of the segment is quarantined. Such a segment
-// is left as it is, as is, for now, one that somebody opens: that may take as
-// long as an object store does, and then tell damage to the table, which waits for
-// whoever asks here.
+// is left as it is.
 func (s *segment) damaged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasDamage()
+}
+
+// unfit is damaged for whoever holds the table's lock: it does not wait. A segment
+// that somebody opens counts as unfit until later: opening may take as long as an
+// object store does, and it tells damage to the table, whose lock that needs.
+func (s *segment) unfit() bool {
 	if !s.mu.TryLock() {
 		return true
 	}
 	defer s.mu.Unlock()
+	return s.hasDamage()
+}
+
+func (s *segment) hasDamage() bool {
 	if s.openErr != nil {
 		return true
 	}

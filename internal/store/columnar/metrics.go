@@ -38,6 +38,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		gauge("hinomi_store_segments", "Number of segments.", func() float64 { return float64(t.Stats().Segments) }),
 		gauge("hinomi_store_cache_bytes", "Memory of decoded columns kept for queries.", func() float64 { return float64(t.cache.size()) }),
 	}
+	m.all = append(m.all, t.tiers.stats)
 	reg.MustRegister(m.all...)
 	return m
 }

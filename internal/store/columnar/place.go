@@ -57,6 +57,8 @@ type handle interface {
 // storage is what a place is made of. Errors are errUnreachable unless the
 // caller's context ended or the bytes are wrong.
 type storage interface {
+	// prepare makes the place ready for its first file.
+	prepare() error
 	// put stores a file of size bytes; it is durable, whole, and has its name
 	// afterwards, or does not have it.
 	put(ctx context.Context, name string, r io.Reader, size int64) error
@@ -73,8 +75,9 @@ type place struct {
 	Tier
 	name    string
 	storage storage
-	known   bool         // it is configured
-	used    atomic.Int64 // segments of the table that are there
+	known   bool            // it is configured
+	life    context.Context // of the table, whose end ends reads; nil: they need none
+	used    atomic.Int64    // segments of the table that are there
 }
 
 // notConfigured stands for a place that the MANIFEST names and the configuration
@@ -84,6 +87,7 @@ type notConfigured struct{ name string }
 func (n notConfigured) err() error {
 	return fmt.Errorf("%w: no tier is called %q: put it back into the configuration", errUnreachable, n.name)
 }
+func (n notConfigured) prepare() error                                      { return n.err() }
 func (n notConfigured) put(context.Context, string, io.Reader, int64) error { return n.err() }
 func (n notConfigured) get(context.Context, string) (io.ReadCloser, error)  { return nil, n.err() }
 func (n notConfigured) remove(context.Context, string) error                { return n.err() }
@@ -96,11 +100,42 @@ type dirStorage struct {
 	used *atomic.Int64
 }
 
-// mounted refuses a directory that is gone although segments are in it: a file
-// system that is not mounted must not look like an empty place.
+// mounted refuses a directory that is gone: a file system that is not mounted must
+// not look like an empty place.
 func (d dirStorage) mounted() error {
-	if _, err := d.fs.Stat(d.root); err != nil && (!isNotExist(err) || d.used.Load() > 0) {
+	if _, err := d.fs.Stat(d.root); err != nil {
 		return fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	return nil
+}
+
+// prepare makes the directory, before any file in it is noted in the manifest.
+func (d dirStorage) prepare() error {
+	_, err := d.fs.Stat(d.root)
+	if err == nil {
+		return nil
+	}
+	if !isNotExist(err) || d.used.Load() > 0 {
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	if err := d.fs.MkdirAll(d.root, 0o755); err != nil {
+		return diskError("make the directory of a tier", err)
+	}
+	return d.syncUp(d.root)
+}
+
+// syncUp makes the entries of dir and of the directories above it durable.
+func (d dirStorage) syncUp(dir string) error {
+	for n := range 4 {
+		// One above that we may not read was not made by us.
+		if err := syncDir(d.fs, dir); err != nil && (n == 0 || !errors.Is(err, fs.ErrPermission)) {
+			return diskError("sync the directory of a tier", err)
+		}
+		parent := d.fs.PathDir(dir)
+		if parent == dir {
+			break
+		}
+		dir = parent
 	}
 	return nil
 }
@@ -139,18 +174,7 @@ func (d dirStorage) put(ctx context.Context, name string, r io.Reader, size int6
 	if err := d.fs.Rename(tmp, full); err != nil {
 		return diskError("name a segment in a tier", err)
 	}
-	// The new directories' entries must survive too.
-	for n := 0; n < 4; n++ {
-		if err := syncDir(d.fs, dir); err != nil && (n < 2 || !errors.Is(err, fs.ErrPermission)) {
-			return diskError("sync the directory of a tier", err)
-		}
-		parent := d.fs.PathDir(dir)
-		if parent == dir {
-			break
-		}
-		dir = parent
-	}
-	return nil
+	return d.syncUp(dir)
 }
 
 // writerOnly hides other methods of a vfs.File from io.Copy.

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"hinomi/internal/store"
 )
 
 // hotFile is a segment in the table's own directory.
@@ -88,4 +90,58 @@ func (s *segment) openView() error {
 	}
 	s.file, s.opened = file, true
 	return nil
+}
+
+// columnsFor is columnSet for a query. Of a segment that is damaged or cannot be
+// reached, which scans count, it has the columns that the manifest names.
+func (s *segment) columnsFor(ctx context.Context) (columnSet, error) {
+	from := s
+	if s.place != nil && s.place.Bucket != nil {
+		s.setMu.Lock()
+		set := s.set
+		s.setMu.Unlock()
+		if set != nil {
+			return set, nil
+		}
+		from = s.forQuery(ctx)
+	}
+	var set columnSet
+	err := from.open()
+	switch {
+	case err == nil:
+		set, err = from.columnSet()
+	case s.place == nil:
+		return nil, nil // Scans count it.
+	default:
+		set = s.namedColumns()
+	}
+	if err == nil && from != s {
+		s.setMu.Lock()
+		s.set = set
+		s.setMu.Unlock()
+	}
+	if errors.Is(err, errCorrupt) || errors.Is(err, errUnreachable) {
+		err = nil
+	}
+	return set, err
+}
+
+// namedColumns are the attributes that the manifest names.
+func (s *segment) namedColumns() columnSet {
+	set := columnSet{}
+	for _, name := range s.Attrs {
+		set.attr(name)
+	}
+	for _, key := range s.Rest {
+		set.add(store.ColumnRef{Scope: store.Attr, Name: key}, store.KindMixed)
+	}
+	return set
+}
+
+// where names the file for people.
+func (s *segment) where() string {
+	if s.Place == "" {
+		return s.File
+	}
+	return s.Place + ": " + s.File
 }

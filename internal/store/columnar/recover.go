@@ -50,7 +50,7 @@ func (t *Table) quarantine(s *segment, group int, err error) {
 	if s.base != nil {
 		s = s.base
 	}
-	d := Damage{File: s.File, RowGroup: group, MinTs: s.MinTs, MaxTs: s.MaxTs, Rows: s.Rows, Reason: err.Error()}
+	d := Damage{File: s.where(), RowGroup: group, MinTs: s.MinTs, MaxTs: s.MaxTs, Rows: s.Rows, Reason: err.Error()}
 	if group >= 0 {
 		g := &s.groups[group]
 		if g.bad.Swap(true) {

@@ -114,6 +114,9 @@ func (s *segment) open() error {
 	if s.base != nil {
 		return s.openView()
 	}
+	if s.place != nil && s.place.life != nil {
+		return s.openFor(s.place.life)
+	}
 	return s.openFor(context.Background())
 }
 

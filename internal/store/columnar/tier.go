@@ -46,9 +46,10 @@ type tiers struct {
 	byName map[string]*place
 	ranges *rangeCache
 	ledger *ledger // nil without an archive
+	stats  *tierMetrics
 
 	ctx    context.Context // ends with the table
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	wake   chan struct{}
 	moving sync.Mutex // one round of moves at a time; taken before compacting
@@ -71,7 +72,8 @@ func (t *tiers) tidied(now time.Time) bool {
 func (t *Table) openTiers() error {
 	ts := &t.tiers
 	ts.byName, ts.held, ts.wake = map[string]*place{}, map[placedFile]bool{}, make(chan struct{}, 1)
-	ts.ctx, ts.cancel = context.WithCancel(context.Background())
+	ts.stats = newTierMetrics(t)
+	ts.ctx, ts.cancel = context.WithCancelCause(context.Background())
 	ts.ranges = newRangeCache(t.fs, t.fs.PathJoin(t.opts.Dir, cacheDir), t.opts.RangeCacheBytes)
 	for i, tier := range t.opts.Tiers {
 		p := &place{Tier: tier, name: tier.PlaceName(), known: true}
@@ -83,7 +85,8 @@ func (t *Table) openTiers() error {
 		case i > 0 && tier.After <= t.opts.Tiers[i-1].After || tier.After <= 0:
 			return fmt.Errorf("tier %q takes segments after %s, which is not more than the tier before it", p.name, tier.After)
 		case tier.Bucket != nil:
-			p.storage = newBucketStorage(tier.Bucket, t.schema.Name, ts.ranges)
+			p.storage = newBucketStorage(ts.ctx, tier.Bucket, t.schema.Name, ts.ranges, ts.stats.unreachable)
+			p.life = ts.ctx
 		default:
 			p.storage = dirStorage{t.fs, t.fs.PathJoin(tier.Dir, t.schema.Name), &p.used}
 		}
@@ -149,7 +152,8 @@ func (t *Table) startTiers() {
 		defer tick.Stop()
 		for {
 			if err := t.moveDue(t.tiers.ctx, t.opts.Now()); err != nil && t.tiers.ctx.Err() == nil {
-				t.log.Error("move segments to their tier; it is tried again", "err", err)
+				t.tiers.stats.failed.Inc()
+				t.log.Error("move or archive segments; it is tried again", "err", err)
 			}
 			select {
 			case <-t.tiers.ctx.Done():
@@ -162,7 +166,7 @@ func (t *Table) startTiers() {
 }
 
 func (t *Table) stopTiers() {
-	t.tiers.cancel()
+	t.tiers.cancel(errStopped)
 	t.tiers.wg.Wait()
 }
 
@@ -255,7 +259,7 @@ func (t *Table) destination(s *segment, now time.Time) *place {
 			to = i
 		}
 	}
-	if to == at || s.damaged() {
+	if to == at || s.unfit() {
 		return nil
 	}
 	return t.tiers.list[to]
@@ -267,6 +271,9 @@ func (t *Table) destination(s *segment, now time.Time) *place {
 func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 	m := s.segmentMeta
 	m.Place, m.File = to.name, placedName(&s.segmentMeta)
+	if err := to.storage.prepare(); err != nil {
+		return err
+	}
 	if err := t.commit(edit{Strays: []placedFile{m.placed()}}, nil); err != nil {
 		return err
 	}
@@ -286,6 +293,7 @@ func (t *Table) move(ctx context.Context, s *segment, to *place) error {
 		to.used.Add(-1)
 		return err
 	}
+	t.tiers.stats.moved.Inc()
 	t.log.Info("a segment moved to its tier", "file", m.File, "tier", to.name, "bytes", m.Bytes)
 	return nil
 }

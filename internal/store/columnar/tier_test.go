@@ -324,8 +324,12 @@ func TestUnreachableStoreIsSaidAndRecovers(t *testing.T) {
 	if !slices.Equal(got, []int{n}) || stats.Unreachable == 0 || stats.Quarantined != 0 {
 		t.Fatalf("rows %v, %+v", got, stats)
 	}
-	if _, err := tab.Columns(t.Context(), model.ScopeAll(), 0, 1<<62); err != nil {
-		t.Fatalf("columns: %v", err)
+	// Attributes are known from the manifest, so that no filter takes one for absent.
+	cols, err := tab.Columns(t.Context(), model.ScopeAll(), 0, 1<<62)
+	if err != nil || !slices.ContainsFunc(cols, func(c store.ColumnInfo) bool {
+		return c.Ref == store.ColumnRef{Scope: store.Attr, Name: "third"}
+	}) {
+		t.Fatalf("columns: %v %v", cols, err)
 	}
 	bucket.set(nil)
 	time.Sleep(2 * time.Millisecond)
@@ -399,6 +403,14 @@ func TestCancellationEndsPendingRanges(t *testing.T) {
 	_, err := tab.Scan(ctx, model.ScopeAll(), store.ScanRequest{To: 1 << 62}, func(*store.Batch) error { return nil })
 	if !errors.Is(err, gone) {
 		t.Fatalf("%v", err)
+	}
+	ctx, cancel = context.WithCancelCause(t.Context())
+	go func() {
+		<-hangs
+		cancel(gone)
+	}()
+	if _, err := tab.Columns(ctx, model.ScopeAll(), 0, 1<<62); !errors.Is(err, gone) {
+		t.Fatalf("columns: %v", err)
 	}
 	bucket.set(nil)
 	wantRows(t, tab, 1000, "after a query that ended early")
@@ -503,9 +515,56 @@ func TestUnmountedDirectoryIsNotAnEmptyPlace(t *testing.T) {
 	if err := tab.MoveDue(t.Context()); !errors.Is(err, errUnreachable) {
 		t.Fatalf("moved to a directory that is not mounted: %v", err)
 	}
+	if _, err := fs.Stat("/warm"); err == nil {
+		t.Fatal("a directory was made in place of the one that is not mounted")
+	}
 	if err := fs.Rename("/elsewhere", "/warm"); err != nil {
 		t.Fatal(err)
 	}
 	moveDue(t, tab)
 	wantRows(t, tab, 1001, "mounted again")
+	// What expires while it is away is erased when it is back.
+	if err := fs.Rename("/warm", "/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.expire(testNow.Add(2 * opts.Retention)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.MoveDue(t.Context()); !errors.Is(err, errUnreachable) {
+		t.Fatalf("erased in a directory that is not mounted: %v", err)
+	}
+	if err := fs.Rename("/elsewhere", "/warm"); err != nil {
+		t.Fatal(err)
+	}
+	moveDue(t, tab)
+	if left := filesUnder(fs, "/warm"); len(left) != 0 {
+		t.Fatalf("left over: %v", left)
+	}
+}
+
+// TestCloseEndsReadsOfNoQuery lets a digest hang in the bucket while the table closes.
+func TestCloseEndsReadsOfNoQuery(t *testing.T) {
+	bucket := &troubled{Bucket: objstore.NewInMemBucket()}
+	tab, _, _ := coldTable(t, vfs.NewMem(), bucket, 1000)
+	hangs := make(chan struct{}, 16)
+	bucket.set(func(ctx context.Context, _, _ string) error {
+		hangs <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tab.Digest()
+		ended <- err
+	}()
+	<-hangs
+	if err := tab.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, errStopped) || !transient(err) {
+		t.Fatalf("%v", err)
+	}
+	if d := tab.Damages(); len(d) != 0 {
+		t.Fatalf("damage: %+v", d)
+	}
 }

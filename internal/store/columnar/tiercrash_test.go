@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/thanos-io/objstore"
 )
 
@@ -269,7 +270,7 @@ func TestRangeCache(t *testing.T) {
 	fs := vfs.NewMem()
 	const budget = 3*rangeBytes + 4096
 	cache := newRangeCache(fs, "/cache", budget)
-	storage := newBucketStorage(bucket, "test", cache)
+	storage := newBucketStorage(t.Context(), bucket, "test", cache, prometheus.NewCounter(prometheus.CounterOpts{}))
 	open := func() handle {
 		h, err := storage.open("a-1.parquet", int64(len(data)))
 		if err != nil {
@@ -287,7 +288,7 @@ func TestRangeCache(t *testing.T) {
 		}
 	}
 	// One after the other: the second request already brings several ranges.
-	sequential, err := newBucketStorage(bucket, "test", newRangeCache(vfs.NewMem(), "/cache", 1<<30)).open("a-1.parquet", int64(len(data)))
+	sequential, err := newBucketStorage(t.Context(), bucket, "test", newRangeCache(vfs.NewMem(), "/cache", 1<<30), prometheus.NewCounter(prometheus.CounterOpts{})).open("a-1.parquet", int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +333,7 @@ func TestRangeCache(t *testing.T) {
 	if files := filesUnder(fs, "/cache"); len(files) != len(cache.entries) || len(files) == 0 {
 		t.Errorf("files %v, %d known", files, len(cache.entries))
 	}
-	storage = newBucketStorage(bucket, "test", cache)
+	storage = newBucketStorage(t.Context(), bucket, "test", cache, prometheus.NewCounter(prometheus.CounterOpts{}))
 	h = open()
 	for number := range 6 {
 		read(h, number*rangeBytes, rangeBytes)
@@ -362,7 +363,7 @@ func TestOneFetchServesEveryoneWhoWaits(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	h, err := newBucketStorage(bucket, "test", newRangeCache(vfs.NewMem(), "/cache", 1<<30)).open("a-1.parquet", int64(len(data)))
+	h, err := newBucketStorage(t.Context(), bucket, "test", newRangeCache(vfs.NewMem(), "/cache", 1<<30), prometheus.NewCounter(prometheus.CounterOpts{})).open("a-1.parquet", int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
