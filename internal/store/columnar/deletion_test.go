@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -421,5 +422,58 @@ func TestDeletionsLogDamage(t *testing.T) {
 	unpause()
 	if want := without(all, of["user-1"]); len(tab.Deletions(model.ScopeAll())) != 1 || !equalSets(got, want) {
 		t.Errorf("%d rows, want %d", len(got), len(want))
+	}
+}
+
+// TestDeletionOnADiskThatFails: a request that could not be made durable is
+// refused and not in force, and the proof waits until the disk takes it.
+func TestDeletionOnADiskThatFails(t *testing.T) {
+	for _, fault := range []struct{ write, sync error }{{syscall.ENOSPC, nil}, {nil, syscall.EIO}} {
+		fs := &faulty{FS: vfs.NewMem()}
+		opts := lifeOptions(fs)
+		tab := openTable(t, opts)
+		all, of := personRows(t, tab, 60)
+		unpause := pause(t, tab)
+		first, err := deleteUser(tab, "user-0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.set(fault.write, fault.sync, 0)
+		if _, err := deleteUser(tab, "user-1"); err == nil || !store.Retryable(err) {
+			t.Fatalf("%+v: %v", fault, err)
+		}
+		if got, want := lifeIDs(t, tab, nil), without(all, of["user-0"]); !equalSets(got, want) {
+			t.Fatalf("%+v: %d rows are shown, %d should be", fault, len(got), len(want))
+		}
+		unpause()
+		if err := tab.leave(testNow); err == nil {
+			t.Fatalf("%+v: rows were removed although nothing can be written", fault)
+		}
+		if deletionOf(t, tab, first).Proof != nil {
+			t.Fatalf("%+v: a proof that is not durable", fault)
+		}
+		fs.set(nil, nil, 0)
+		third, err := deleteUser(tab, "user-2")
+		if err != nil {
+			t.Fatalf("%+v is over: %v", fault, err)
+		}
+		if err := tab.leave(testNow); err != nil {
+			t.Fatalf("%+v is over: %v", fault, err)
+		}
+		if err := tab.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tab = openTable(t, opts)
+		if n := len(tab.Deletions(model.ScopeAll())); n != 2 {
+			t.Errorf("%+v: %d requests after a restart", fault, n)
+		}
+		for id, user := range map[string]string{first: "user-0", third: "user-2"} {
+			if p := deletionOf(t, tab, id).Proof; p == nil || p.Rows != int64(len(of[user])) {
+				t.Errorf("%+v: proof of %s: %+v", fault, user, p)
+			}
+		}
+		if got, want := lifeIDs(t, tab, nil), without(without(all, of["user-0"]), of["user-2"]); !equalSets(got, want) {
+			t.Errorf("%+v: %d rows after a restart, %d should be", fault, len(got), len(want))
+		}
 	}
 }

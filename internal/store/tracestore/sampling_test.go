@@ -168,7 +168,6 @@ func (s *simulation) kept(t *testing.T) map[[16]byte]kept {
 // segment, samples, sends the late spans, and samples again.
 func (s *simulation) run(t *testing.T, traces int) {
 	start := now.Add(-20 * time.Hour)
-	s.clock = now
 	late := ptrace.NewTraces()
 	for batch := range 6 {
 		requests := []ptrace.Traces{ptrace.NewTraces(), ptrace.NewTraces(), ptrace.NewTraces()}
@@ -193,8 +192,7 @@ func (s *simulation) run(t *testing.T, traces int) {
 // is left, and the counts by weight, with what really happened.
 func TestSampledTracesAreWholeAndCountRight(t *testing.T) {
 	for seed := range uint64(3) {
-		s := &simulation{rng: rand.New(rand.NewPCG(seed, 4))}
-		s.clock = now
+		s := &simulation{rng: rand.New(rand.NewPCG(seed, 4)), clock: now}
 		s.open(t, requirement())
 		s.run(t, 6000)
 		have := s.kept(t)
