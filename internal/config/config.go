@@ -73,8 +73,8 @@ type Logs struct {
 	// RetentionRules keep some records for a shorter time: the first that matches
 	// a record counts. A reload applies them.
 	RetentionRules []LogRule `yaml:"retention_rules"`
-	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
-	// removed, with a warning; 0 means no limit. A reload applies it.
+	// MaxBytes is how much disk the segments of the data directory may take, without
+	// other tiers: beyond it the oldest days are removed, with a warning; 0 means no limit. A reload applies it.
 	MaxBytes Bytes `yaml:"max_bytes"`
 }
 
@@ -114,8 +114,8 @@ type Traces struct {
 	// RetentionRules keep some spans for a shorter time: the first that matches a
 	// span counts. A reload applies them.
 	RetentionRules []SpanRule `yaml:"retention_rules"`
-	// MaxBytes is how much disk the segments may take: beyond it the oldest days are
-	// removed, with a warning; 0 means no limit. A reload applies it.
+	// MaxBytes is how much disk the segments of the data directory may take, without
+	// other tiers: beyond it the oldest days are removed, with a warning; 0 means no limit. A reload applies it.
 	MaxBytes Bytes    `yaml:"max_bytes"`
 	Sampling Sampling `yaml:"sampling"`
 	// Tiers are where rows move when they are old, the youngest first: a list of

@@ -40,7 +40,10 @@ type deletion struct {
 	pred      store.Pred
 	cancelled bool
 	proof     *Proof
-	swept     bool // every segment was rewritten; guarded by Table.leaving
+	// Guarded by Table.leaving: swept is when every segment was rewritten, strays
+	// are the files in other places that were to be erased then.
+	swept  bool
+	strays map[placedFile]bool
 }
 
 func (d *deletion) overlaps(minTs, maxTs int64) bool { return maxTs >= d.From && minTs < d.To }

@@ -113,7 +113,7 @@ func TestDeletionHidesAtOnceRemovesAndProves(t *testing.T) {
 		}
 		for _, f := range n.After {
 			after += f.Rows
-			if sum, err := tab.hashFile(f.File); err != nil || sum != f.SHA256 {
+			if sum, err := tab.hashSegment(&segment{segmentMeta: segmentMeta{File: f.File}, fs: fs, path: "/table/" + f.File}); err != nil || sum != f.SHA256 {
 				t.Errorf("%s: %v, %s is not %s", f.File, err, sum, f.SHA256)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,7 +38,8 @@ type NotVerified struct {
 
 // FileHash identifies a segment file.
 type FileHash struct {
-	File   string `json:"file"` // relative to the table's directory
+	File   string `json:"file"`            // relative to its place
+	Place  string `json:"place,omitempty"` // the tier that had it; none: the table's directory
 	SHA256 string `json:"sha256"`
 	Rows   int64  `json:"rows"`
 }
@@ -52,20 +54,20 @@ type rewriteNote struct {
 
 // rewriteNotes describes what w removes for deletion requests.
 func (t *Table) rewriteNotes(w *rewriting, metas []segmentMeta) ([]rewriteNote, error) {
-	known := map[string]FileHash{}
-	hash := func(m *segmentMeta) (FileHash, error) {
-		if h, ok := known[m.File]; ok {
+	known := map[placedFile]FileHash{}
+	hash := func(s *segment) (FileHash, error) {
+		if h, ok := known[s.placed()]; ok {
 			return h, nil
 		}
-		sum, err := t.hashFile(m.File)
-		known[m.File] = FileHash{m.File, sum, m.Rows}
-		return known[m.File], err
+		sum, err := t.hashSegment(s)
+		known[s.placed()] = FileHash{File: s.File, Place: s.Place, SHA256: sum, Rows: s.Rows}
+		return known[s.placed()], err
 	}
 	var notes []rewriteNote
 	for _, id := range slices.Sorted(maps.Keys(w.requests)) {
 		n := rewriteNote{Request: id, After: []FileHash{}}
 		for s, rows := range w.requests[id] {
-			h, err := hash(&s.segmentMeta)
+			h, err := hash(s)
 			if err != nil {
 				return nil, err
 			}
@@ -74,7 +76,7 @@ func (t *Table) rewriteNotes(w *rewriting, metas []segmentMeta) ([]rewriteNote, 
 		}
 		slices.SortFunc(n.Before, func(a, b FileHash) int { return compareText(a.File, b.File) })
 		for i := range metas {
-			h, err := hash(&metas[i])
+			h, err := hash(&segment{segmentMeta: metas[i], fs: t.fs, path: t.fs.PathJoin(t.opts.Dir, metas[i].File)})
 			if err != nil {
 				return nil, err
 			}
@@ -95,8 +97,9 @@ func compareText(a, b string) int {
 	return 0
 }
 
-func (t *Table) hashFile(file string) (string, error) {
-	f, err := t.fs.Open(t.fs.PathJoin(t.opts.Dir, file))
+// hashSegment is the SHA-256 of a segment's file, wherever it is.
+func (t *Table) hashSegment(s *segment) (string, error) {
+	f, err := s.source(t.tiers.ctx)
 	if err != nil {
 		return "", fmt.Errorf("hash a segment: %w", err)
 	}
@@ -111,6 +114,7 @@ func (t *Table) hashFile(file string) (string, error) {
 // applyDeletions carries out the requests that are not done.
 func (t *Table) applyDeletions(now time.Time) error {
 	seen := map[*deletion]bool{}
+	var errs []error
 	for {
 		t.mu.RLock()
 		var next *deletion
@@ -122,11 +126,15 @@ func (t *Table) applyDeletions(now time.Time) error {
 		}
 		t.mu.RUnlock()
 		if next == nil {
-			return nil
+			return errors.Join(errs...)
 		}
 		seen[next] = true
 		if err := t.applyDeletion(next, now); err != nil {
-			return fmt.Errorf("deletion request %s: %w", next.ID, err)
+			if t.stopped() != nil {
+				return err
+			}
+			// A tier that cannot be reached does not hold up the others.
+			errs = append(errs, fmt.Errorf("deletion request %s: %w", next.ID, err))
 		}
 	}
 }
@@ -155,7 +163,11 @@ func (t *Table) applyDeletion(d *deletion, now time.Time) error {
 				return nil
 			}
 		}
-		d.swept = true
+		t.mu.Lock()
+		d.swept, d.strays = true, maps.Clone(t.state.strays)
+		t.mu.Unlock()
+		// Tiers and the archive erase what the rewrites replaced.
+		poke(t.tiers.wake)
 	}
 	gone, err := t.filesGone(d)
 	if err != nil || !gone {
@@ -188,6 +200,12 @@ func (t *Table) filesGone(d *deletion) (bool, error) {
 	for _, s := range t.segments {
 		live[s.File] = true
 	}
+	for f := range d.strays {
+		if p := t.tiers.byName[f.Place]; t.state.strays[f] && p != nil && p.known {
+			t.mu.RUnlock()
+			return false, nil // A tier or the archive still has it.
+		}
+	}
 	t.mu.RUnlock()
 	// A flush that could not remove its WAL files tries again here.
 	if err := t.wal.removeBelow(floor); err != nil {
@@ -196,7 +214,7 @@ func (t *Table) filesGone(d *deletion) (bool, error) {
 	dirs := map[string]bool{walDir: true}
 	for _, n := range notes {
 		for _, b := range n.Before {
-			if live[b.File] {
+			if b.Place != "" || live[b.File] {
 				continue // A later segment that got the number of one that is gone.
 			}
 			full := t.fs.PathJoin(t.opts.Dir, b.File)
@@ -268,6 +286,13 @@ func (t *Table) notVerified(d *deletion) ([]NotVerified, error) {
 			out = append(out, NotVerified{s.File, "the segment is damaged and was left as it is; rows that can be read of it stay hidden"})
 		}
 	}
+	t.mu.RLock()
+	for f := range d.strays {
+		if t.state.strays[f] {
+			out = append(out, NotVerified{f.Place + ": " + f.File, "a file that was replaced is in a tier that is not configured; it is erased when the tier is back"})
+		}
+	}
+	t.mu.RUnlock()
 	slices.SortFunc(out, func(a, b NotVerified) int { return compareText(a.File, b.File) })
 	names, err := t.fs.List(t.fs.PathJoin(t.opts.Dir, quarantineDir))
 	if err != nil {

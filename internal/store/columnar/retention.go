@@ -134,6 +134,9 @@ func (t *Table) applyBudget() error {
 	limit, total, newest := t.life.maxBytes, int64(0), int64(0)
 	list := make([]*segment, 0, len(t.segments))
 	for _, s := range t.segments {
+		if s.Place != "" {
+			continue // Other places have room of their own.
+		}
 		total += s.Bytes
 		if p := t.partition(s.MinTs); len(list) == 0 || p > newest {
 			newest = p
@@ -150,7 +153,7 @@ func (t *Table) applyBudget() error {
 		}
 		return cmp.Compare(a.MaxTs, b.MaxTs)
 	})
-	var e edit
+	e := edit{Aged: true}
 	var rows, bytes, through int64
 	for i, s := range list {
 		p := t.partition(s.MinTs)
