@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,7 +177,10 @@ func TestArchiveSurvivesACrashAtEveryStep(t *testing.T) {
 			var moments []moment
 			recording := false
 			rng := rand.New(rand.NewPCG(5, uint64(unsynced)))
+			var mu sync.Mutex // the table's own rounds come beside the test's
 			step := func(what string) {
+				mu.Lock()
+				defer mu.Unlock()
 				if recording {
 					moments = append(moments, moment{what, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: rng}), inner.Objects()})
 				}
@@ -200,13 +204,17 @@ func TestArchiveSurvivesACrashAtEveryStep(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			mu.Lock()
 			recording = true
+			mu.Unlock()
 			moveDue(t, tab)
 			if err := tab.CompactNow(); err != nil {
 				t.Fatal(err)
 			}
 			moveDue(t, tab)
+			mu.Lock()
 			recording = false
+			mu.Unlock()
 			wantArchive(t, tab, inner)
 			if len(moments) < 60 {
 				t.Fatalf("only %d moments", len(moments))

@@ -15,18 +15,18 @@ import (
 // network to ingest and queries.
 const copyBytesPerSecond = 64 << 20
 
-// source reads the whole file of a segment, wherever it is.
-func (s *segment) source(ctx context.Context) (io.ReadCloser, error) {
-	if s.place != nil {
-		return s.place.storage.get(ctx, s.File)
+// segmentFile reads the whole file of a segment from its beginning, wherever it is.
+func (t *Table) segmentFile(ctx context.Context, m *segmentMeta) (io.ReadCloser, error) {
+	if m.Place != "" {
+		return t.tiers.byName[m.Place].storage.get(ctx, m.File)
 	}
-	return s.fs.Open(s.path, vfs.SequentialReadsOption)
+	return t.fs.Open(t.fs.PathJoin(t.opts.Dir, m.File), vfs.SequentialReadsOption)
 }
 
 // copySegment copies the file of a segment, and reads the copy back. It returns
 // the CRC-32C of the file.
 func (t *Table) copySegment(ctx context.Context, s *segment, to storage, name string) (uint32, error) {
-	from, err := s.source(ctx)
+	from, err := t.segmentFile(ctx, &s.segmentMeta)
 	if err != nil {
 		return 0, err
 	}

@@ -225,20 +225,21 @@ func (t *Table) moveAll(ctx context.Context, now time.Time) (err error) {
 func (t *Table) pickMove(now time.Time, failed map[*place]bool) (*segment, *place) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var due []*segment
+	var oldest *segment
+	var to *place
 	for _, s := range t.segments {
-		if to := t.destination(s, now); to != nil && !failed[to] && (s.place == nil || !failed[s.place]) {
-			due = append(due, s)
+		if oldest != nil && cmp.Or(cmp.Compare(s.MaxTs, oldest.MaxTs), cmp.Compare(s.ID, oldest.ID)) > 0 {
+			continue
+		}
+		// Asked once: a segment that is fit now may not be a moment later.
+		if p := t.destination(s, now); p != nil && !failed[p] && (s.place == nil || !failed[s.place]) {
+			oldest, to = s, p
 		}
 	}
-	if len(due) == 0 {
-		return nil, nil
+	if oldest != nil {
+		oldest.acquire()
 	}
-	s := slices.MinFunc(due, func(a, b *segment) int {
-		return cmp.Or(cmp.Compare(a.MaxTs, b.MaxTs), cmp.Compare(a.ID, b.ID))
-	})
-	s.acquire()
-	return s, t.destination(s, now)
+	return oldest, to
 }
 
 // destination is where a segment should be by its age, nil when it is there. Only

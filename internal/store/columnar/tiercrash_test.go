@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,7 +102,10 @@ func TestMovesSurviveACrashAtEveryStep(t *testing.T) {
 			var moments []moment
 			recording := false
 			rng := rand.New(rand.NewPCG(3, uint64(unsynced)))
+			var mu sync.Mutex // the table's own rounds come beside the test's
 			step := func(what string) {
+				mu.Lock()
+				defer mu.Unlock()
 				if recording {
 					moments = append(moments, moment{what, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: rng}), inner.Objects()})
 				}
@@ -109,23 +113,29 @@ func TestMovesSurviveACrashAtEveryStep(t *testing.T) {
 			fs := &stepped{FS: mem, step: func(what string) { step(what) }}
 			bucket := &troubled{Bucket: inner}
 			bucket.set(func(_ context.Context, op, name string) error {
+				mu.Lock()
 				if op == "upload" && recording {
 					// An upload that dies half way may leave a part of the object.
 					moments = append(moments, moment{"half " + name, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: rng}), half(inner.Objects(), name)})
 				}
+				mu.Unlock()
 				step(op + " " + name)
 				return nil
 			})
 			opts, now := tiered(fs, bucket)
 			tab := openTable(t, opts)
 			filled(t, tab, n)
+			mu.Lock()
 			recording = true
+			mu.Unlock()
 			now.Add(int64(warmAfter + 24*time.Hour))
 			moveDue(t, tab)
 			now.Add(int64(coldAfter))
 			moveDue(t, tab)
 			moveDue(t, tab)
+			mu.Lock()
 			recording = false
+			mu.Unlock()
 			if p := places(tab); p["cold"] == 0 || len(p) != 1 {
 				t.Fatalf("places: %v", p)
 			}
@@ -212,7 +222,10 @@ func TestMovesBesideMergesAndScans(t *testing.T) {
 		}
 	}
 	go loop(func() error {
-		now.Add(int64(3 * time.Hour))
+		// Up to the age at which all is cold, lest the clock runs over.
+		if now.Load() < testNow.Add(coldAfter+24*time.Hour).UnixNano() {
+			now.Add(int64(3 * time.Hour))
+		}
 		return tab.MoveDue(context.Background())
 	})
 	go loop(tab.CompactNow)
