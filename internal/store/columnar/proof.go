@@ -99,7 +99,7 @@ func compareText(a, b string) int {
 
 // hashSegment is the SHA-256 of a segment's file, wherever it is.
 func (t *Table) hashSegment(s *segment) (string, error) {
-	f, err := s.source(t.tiers.ctx)
+	f, err := t.segmentFile(t.tiers.ctx, &s.segmentMeta)
 	if err != nil {
 		return "", fmt.Errorf("hash a segment: %w", err)
 	}
