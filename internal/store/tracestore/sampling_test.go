@@ -2,6 +2,7 @@ package tracestore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -39,11 +40,12 @@ type simTrace struct {
 
 // simulation is a store and the truth about what was done in the company.
 type simulation struct {
-	rng    *rand.Rand
-	clock  time.Time
-	store  *Store
-	traces []*simTrace
-	nextID uint64
+	sampler *columnar.Sampler
+	rng     *rand.Rand
+	clock   time.Time
+	store   *Store
+	traces  []*simTrace
+	nextID  uint64
 }
 
 func (s *simulation) open(t *testing.T, p SamplingPolicy) {
@@ -58,13 +60,15 @@ func (s *simulation) open(t *testing.T, p SamplingPolicy) {
 			t.Error(err)
 		}
 	})
-	sampler, err := NewSampler(p)
-	if err != nil {
+	if s.sampler, err = NewSampler(p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.store.SetPolicy(columnar.Policy{Sampler: sampler}); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// apply samples what is stored. The policy is in force from the first time on: the
+// table's own maintenance must not decide about traces that are half sent.
+func (s *simulation) apply() error {
+	return errors.Join(s.store.SetPolicy(columnar.Policy{Sampler: s.sampler}), s.store.ApplyPolicy())
 }
 
 // trace makes the spans of one trace, each in one of the requests.
@@ -179,11 +183,11 @@ func (s *simulation) run(t *testing.T, traces int) {
 			s.send(t, td)
 		}
 	}
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 	s.send(t, late)
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -257,7 +261,7 @@ func TestExemplarsKeepTheirTraceAndLateErrorsAreKept(t *testing.T) {
 		send(n, ptrace.StatusCodeOk)
 	}
 	send(5, ptrace.StatusCodeError)
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 	want := map[[16]byte]kept{named: {1, 1}, id16(5): {2, 2}}
@@ -279,7 +283,7 @@ func TestExemplarsKeepTheirTraceAndLateErrorsAreKept(t *testing.T) {
 	send(5, ptrace.StatusCodeOk)
 	send(1, ptrace.StatusCodeOk)
 	send(2, ptrace.StatusCodeError)
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 	want[id16(5)], want[id16(2)] = kept{3, 3}, kept{1, 1}
@@ -304,7 +308,7 @@ func TestServiceSharesBelowTheDefault(t *testing.T) {
 			s.send(t, td)
 		}
 	}
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 	got := s.kept(t)
@@ -371,7 +375,7 @@ func TestTracesAcrossPartitionsAreDecidedAlike(t *testing.T) {
 	}
 	s.send(t, before)
 	s.send(t, after)
-	if err := s.store.ApplyPolicy(); err != nil {
+	if err := s.apply(); err != nil {
 		t.Fatal(err)
 	}
 	have := s.kept(t)
