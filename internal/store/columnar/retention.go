@@ -55,7 +55,7 @@ func (t *Table) applyRules(now time.Time) error {
 	t.mu.RLock()
 	rules, policy := t.life.rules, t.life.policy
 	for id, s := range t.segments {
-		if len(rules) == 0 || s.damaged() {
+		if len(rules) == 0 || s.unfit() {
 			continue
 		}
 		due, any := make([]bool, len(rules)), false

@@ -105,7 +105,7 @@ func (t *Table) pickSampling(sampler *Sampler, now time.Time) []*segment {
 	defer t.mu.RUnlock()
 	byPartition := map[int64][]*segment{}
 	for _, s := range t.segments {
-		if !s.Sampled && s.MaxTs < limit && !s.damaged() {
+		if !s.Sampled && s.MaxTs < limit && !s.unfit() {
 			p := t.partition(s.MinTs)
 			byPartition[p] = append(byPartition[p], s)
 		}
