@@ -85,7 +85,7 @@ func queries(set *dataSet, o options) []query {
 			also(count("log: count by service", `sum by (service_name) (count_over_time({service_name=~".+"}%s))`), "* | stats by (service.name) count() n"),
 			also(count("log: count by level", `sum by (detected_level) (count_over_time({service_name=~".+"}%s))`), "* | stats by (severity) count() n"),
 			also(loki("log: count by level over time", `sum by (detected_level) (count_over_time(`+all+`[1m]))`, "step", "60"), "* | stats by (_time:1m, severity) count() n"),
-			also(count("log: phrase count", `sum(count_over_time({service_name=~".+"} |= "order" %s))`), `"order" | stats count() n`),
+			also(count("log: phrase count", `sum(count_over_time({service_name=~".+"} |= "order" %s))`), `~"order" | stats count() n`),
 			also(count("log: regex count", `sum(count_over_time({service_name=~".+"} |~ "order.*id" %s))`), `~"order.*id" | stats count() n`),
 			also(count("log: negative filter count", `sum(count_over_time({service_name=~".+"} != "Success" %s))`), `!~"Success" | stats count() n`),
 			also(count("log: substring over everything", `sum(count_over_time({service_name=~".+"} |= "oute" %s))`), `~"oute" | stats count() n`),
@@ -154,7 +154,7 @@ func hits(body []byte) (string, float64) {
 		Traces  []any
 		Batches []any
 	}
-	if json.Unmarshal(body, &a) != nil {
+	if json.Unmarshal(body, &a) != nil || a.Data.ResultType == "" && a.Traces == nil && a.Batches == nil {
 		return jsonLines(body)
 	}
 	switch {
@@ -190,6 +190,9 @@ func hits(body []byte) (string, float64) {
 // jsonLines summarises VictoriaLogs' answers: one object a line, with counts in
 // the field n where there are any.
 func jsonLines(body []byte) (string, float64) {
+	if !strings.HasPrefix(string(body), "{\"") && len(body) > 0 {
+		return "?", -1
+	}
 	rows, sum, counts := 0, 0.0, false
 	for line := range strings.Lines(string(body)) {
 		var row map[string]string
