@@ -189,10 +189,8 @@ func mergeBlocks(s *Schema, blocks []*block) (*block, error) {
 	return parseBlock(s, frame[frameHead:])
 }
 
-// rowCount, memory, window and eachColumn make a block a part.
+// rowCount, window and eachColumn make a block a part.
 func (b *block) rowCount() int { return b.n }
-
-func (b *block) memory() int64 { return int64(len(b.data)) }
 
 func (b *block) window(name string, lo, hi int) (*store.Vec, error) {
 	v, err := b.column(name)

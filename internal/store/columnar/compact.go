@@ -153,10 +153,6 @@ type groupPart struct {
 
 func (p *groupPart) rowCount() int { return p.seg.groups[p.group].rows }
 
-func (p *groupPart) memory() int64 {
-	return p.seg.Memory * int64(p.rowCount()) / max(1, p.seg.Rows)
-}
-
 func (p *groupPart) window(name string, lo, hi int) (*store.Vec, error) {
 	select {
 	case <-p.stop:

@@ -14,8 +14,6 @@ import (
 // memtable or a row group of a segment that is merged.
 type part interface {
 	rowCount() int
-	// memory is about how many bytes all its rows take decoded.
-	memory() int64
 	// window decodes the rows [lo, hi) of a column, nil when there is none.
 	window(name string, lo, hi int) (*store.Vec, error)
 	// eachColumn names the columns and in how many rows they have a value.
@@ -251,7 +249,7 @@ const maxDictionaryBytes = 64 << 20
 // dictionaryOf makes a dictionary of texts, nil unless at least every second
 // one repeats another. How many are distinct is estimated first, by linear
 // counting (Whang et al., 1990), because hashing into a table costs ten times that.
-func dictionaryOf(strs []string) (codes []uint32, dict []string) {
+func dictionaryOf(strs []string) (codes []uint32, list []string) {
 	if len(strs) < dictProbe {
 		return nil, nil
 	}
@@ -270,35 +268,19 @@ func dictionaryOf(strs []string) (codes []uint32, dict []string) {
 	if distinct*2 > float64(len(strs)) {
 		return nil, nil
 	}
-	d := &dict32{index: make(map[string]uint32, int(distinct*1.1))}
+	d := &dict{index: make(map[string]uint32, int(distinct*1.1))}
 	codes = make([]uint32, len(strs))
 	total := 0
 	for i, s := range strs {
-		c, added := d.code(s)
-		if added {
+		known := len(d.list)
+		codes[i] = d.code(s)
+		if len(d.list) > known {
 			if total += len(s); total > maxDictionaryBytes {
 				return nil, nil
 			}
 		}
-		codes[i] = c
 	}
 	return codes, d.list
-}
-
-// dict32 numbers distinct strings and tells which are new.
-type dict32 struct {
-	list  []string
-	index map[string]uint32
-}
-
-func (d *dict32) code(s string) (code uint32, added bool) {
-	c, ok := d.index[s]
-	if !ok {
-		c = uint32(len(d.list))
-		d.list = append(d.list, s)
-		d.index[s] = c
-	}
-	return c, !ok
 }
 
 // gather returns the given rows of v, sharing the dictionary.

@@ -84,7 +84,6 @@ func (t *Table) adopt(id uint64, file string) (segmentMeta, error) {
 			m.Level = 1
 		}
 	}
-	m.Memory = m.Rows * adoptedRowBytes
 	for _, c := range s.file.Columns {
 		if isAttr(c.Name) {
 			m.Attrs = append(m.Attrs, c.Name)
@@ -92,6 +91,3 @@ func (t *Table) adopt(id uint64, file string) (segmentMeta, error) {
 	}
 	return m, nil
 }
-
-// adoptedRowBytes stands in for the decoded size of a row, which no file says.
-const adoptedRowBytes = 1024

@@ -242,10 +242,6 @@ type keptPart struct {
 
 func (p *keptPart) rowCount() int { return len(p.rows) }
 
-func (p *keptPart) memory() int64 {
-	return p.groupPart.memory() * int64(len(p.rows)) / int64(p.groupPart.rowCount())
-}
-
 func (p *keptPart) window(name string, lo, hi int) (*store.Vec, error) {
 	if p.weights != nil && name == p.weight {
 		return &store.Vec{Kind: store.KindFloat, Floats: p.weights[lo:hi]}, nil

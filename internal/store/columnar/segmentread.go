@@ -21,17 +21,15 @@ var errCorrupt = parquetio.ErrCorrupt
 // segmentMeta is what the manifest knows of a segment, so that pruning and
 // starting need no file.
 type segmentMeta struct {
-	ID    uint64 `json:"id"`
-	File  string `json:"file"` // relative to its place
-	Rows  int64  `json:"rows"`
-	Bytes int64  `json:"bytes"`
-	// Memory is about how many bytes the rows take when they are decoded.
-	Memory int64    `json:"memory"`
-	MinTs  int64    `json:"min_ts"`
-	MaxTs  int64    `json:"max_ts"`
-	Level  int      `json:"level"`          // how many compactions its rows went through
-	Attrs  []string `json:"attrs"`          // dynamic columns
-	Rest   []string `json:"rest,omitempty"` // keys that occur in rest objects
+	ID    uint64   `json:"id"`
+	File  string   `json:"file"` // relative to its place
+	Rows  int64    `json:"rows"`
+	Bytes int64    `json:"bytes"`
+	MinTs int64    `json:"min_ts"`
+	MaxTs int64    `json:"max_ts"`
+	Level int      `json:"level"`          // how many compactions its rows went through
+	Attrs []string `json:"attrs"`          // dynamic columns
+	Rest  []string `json:"rest,omitempty"` // keys that occur in rest objects
 	// Sampled is when the sampler has decided about every row.
 	Sampled bool `json:"sampled,omitempty"`
 	// FooterCRC is the CRC-32C of the Parquet footer.

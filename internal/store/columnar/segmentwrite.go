@@ -59,7 +59,6 @@ type segmentWriter struct {
 	out     *parquetio.Writer
 	rest    map[string]bool
 	indexes []groupIndexMeta
-	memory  int64
 	mem     *parquetio.Memory     // of the parts; nil: they keep their own
 	text    *store.Vec            // of the row group that nextGroup looked at
 	sources map[string]*store.Vec // of derivations, in the present row group
@@ -131,7 +130,7 @@ func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) 
 	m.FooterCRC, err = w.out.Close(map[string]string{
 		keyVersion: formatVersion, keyTable: schema.Name, keyIndexes: string(index), keyRestKeys: string(rest),
 	})
-	m.Bytes, m.Memory = w.out.Written(), w.memory
+	m.Bytes = w.out.Written()
 	return err
 }
 
@@ -269,10 +268,6 @@ func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, err
 	}
 	if c.name == restColumn {
 		return w.restVec(v, refs)
-	}
-	w.memory += int64(len(refs)) * 8
-	if v.Codes == nil {
-		w.memory += textBytes(v)
 	}
 	return v, nil
 }
