@@ -207,7 +207,7 @@ func (t *Table) discard(metas []segmentMeta) {
 // durable segment files that are not yet in the manifest. mem, unless nil, is the
 // memory that the parts read into; it is taken back column by column.
 func (t *Table) writeSegments(parts []part, level int, mem *parquetio.Memory) ([]segmentMeta, error) {
-	byPartition, err := t.sortRows(parts)
+	runs, err := t.runsOf(parts)
 	if err != nil {
 		return nil, err
 	}
@@ -215,15 +215,14 @@ func (t *Table) writeSegments(parts []part, level int, mem *parquetio.Memory) ([
 		mem.Reset()
 	}
 	var metas []segmentMeta
-	for p, keys := range byPartition {
-		for from := 0; from < len(keys); from += maxSegmentRows {
-			m, err := t.writeSegment(p, parts, keys[from:min(from+maxSegmentRows, len(keys))], level, mem)
-			if err != nil {
-				t.discard(metas)
-				return nil, err
-			}
-			metas = append(metas, m)
+	for i := range runs {
+		m, err := t.writeSegment(&runs[i], parts, level, mem)
+		if err != nil {
+			t.discard(metas)
+			return nil, err
 		}
+		runs[i].refs = nil
+		metas = append(metas, m)
 	}
 	return metas, nil
 }

@@ -3,6 +3,7 @@ package columnar
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"hinomi/internal/store"
@@ -34,8 +35,36 @@ func compareKeys(a, b sortKey) int {
 // first bytes instead.
 const maxRanked = 1 << 16
 
-// sortRows returns the rows of parts by partition, each in order.
+// run is the rows of one segment to be written, in order.
+type run struct {
+	partition    int64
+	refs         []rowRef
+	minTs, maxTs int64
+}
 
+// runsOf returns the rows of parts by partition, each in order, and at most
+// maxSegmentRows together. The keys, four times as large, are not kept.
+func (t *Table) runsOf(parts []part) ([]run, error) {
+	byPartition, err := t.sortRows(parts)
+	if err != nil {
+		return nil, err
+	}
+	var out []run
+	for partition, keys := range byPartition {
+		for keys := range slices.Chunk(keys, maxSegmentRows) {
+			r := run{partition: partition, refs: make([]rowRef, len(keys)), minTs: math.MaxInt64, maxTs: math.MinInt64}
+			for i, k := range keys {
+				r.refs[i] = k.ref
+				r.minTs, r.maxTs = min(r.minTs, k.ts), max(r.maxTs, k.ts)
+			}
+			out = append(out, r)
+		}
+		delete(byPartition, partition)
+	}
+	return out, nil
+}
+
+// sortRows returns the keys of the rows of parts by partition, each in order.
 func (t *Table) sortRows(parts []part) (map[int64][]sortKey, error) {
 	times := make([]*store.Vec, len(parts))
 	texts := make([]*store.Vec, len(parts))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -65,26 +64,20 @@ type segmentWriter struct {
 }
 
 // writeSegment writes a durable file that is not yet in the manifest.
-func (t *Table) writeSegment(partition int64, parts []part, keys []sortKey, level int, mem *parquetio.Memory) (segmentMeta, error) {
-	refs := make([]rowRef, len(keys))
-	minTs, maxTs := int64(math.MaxInt64), int64(math.MinInt64)
-	for i, k := range keys {
-		refs[i] = k.ref
-		minTs, maxTs = min(minTs, k.ts), max(maxTs, k.ts)
-	}
+func (t *Table) writeSegment(r *run, parts []part, level int, mem *parquetio.Memory) (segmentMeta, error) {
 	t.mu.Lock()
 	id := t.state.nextID
 	t.state.nextID++
 	t.mu.Unlock()
-	day := time.Unix(0, partition*int64(t.opts.Partition)).UTC().Format("2006-01-02T15")
+	day := time.Unix(0, r.partition*int64(t.opts.Partition)).UTC().Format("2006-01-02T15")
 	m := segmentMeta{
 		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
-		Rows: int64(len(refs)), MinTs: minTs, MaxTs: maxTs, Level: level,
+		Rows: int64(len(r.refs)), MinTs: r.minTs, MaxTs: r.maxTs, Level: level,
 	}
 	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, sources: map[string]*store.Vec{}, mem: mem}
 	err := t.writeFile(m.File, func(f vfs.File) error {
 		buf := bufio.NewWriterSize(f, 1<<20)
-		if err := w.write(buf, refs, &m); err != nil {
+		if err := w.write(buf, r.refs, &m); err != nil {
 			return err
 		}
 		return buf.Flush()
@@ -208,8 +201,8 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 			return err
 		}
 		w.takeBack()
+		w.forgetSources(w.cols[i+1:])
 	}
-	clear(w.sources)
 	var meta groupIndexMeta
 	if w.dense {
 		data, bucketBits := words.encode()
@@ -243,6 +236,15 @@ func (w *segmentWriter) own(v *store.Vec, c *segmentColumn) *store.Vec {
 func (w *segmentWriter) takeBack() {
 	if w.mem != nil {
 		w.mem.Reset()
+	}
+}
+
+// forgetSources lets go of texts from which none of the columns to come is derived.
+func (w *segmentWriter) forgetSources(coming []segmentColumn) {
+	for name := range w.sources {
+		if !slices.ContainsFunc(coming, func(c segmentColumn) bool { return c.derived != nil && c.derived.From == name }) {
+			delete(w.sources, name)
+		}
 	}
 }
 
@@ -299,6 +301,10 @@ func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
 		if texts.bytes > rowGroupBytes {
 			n = min(n, at+parquetio.WindowRows)
 		}
+	}
+	if w.mem != nil {
+		// Nothing that follows needs as much at once as the texts.
+		w.mem.Release()
 	}
 	w.text = texts.vec(f.Kind)
 	return n, nil

@@ -58,23 +58,19 @@ func (x *wordIndexBuilder) add(name string, v *store.Vec, rows int) {
 		}
 		return
 	}
-	// Each entry is taken apart once; a granule takes it once.
-	ends, size := make([]uint32, len(v.Dict)+1), 0
-	for _, s := range v.Dict {
-		size += len(s)
-	}
-	keys = make([]uint64, 0, size/8)
-	for i, s := range v.Dict {
-		keys = appendWordKeys(keys, s)
-		ends[i+1] = uint32(len(keys))
-	}
-	seen := make([]int32, len(v.Dict))
+	// Each entry is taken apart once, for the granules that have it: the keys of
+	// all entries together would take as much memory as the texts.
+	granules := make([]uint64, len(v.Dict))
 	for i := range rows {
-		g := i / granuleRows
-		c := v.Codes[i]
-		if seen[c] != int32(g+1) {
-			seen[c] = int32(g + 1)
-			x.granules[g].addAll(keys[ends[c]:ends[c+1]])
+		granules[v.Codes[i]] |= 1 << (i / granuleRows)
+	}
+	for i, s := range v.Dict {
+		if granules[i] == 0 {
+			continue
+		}
+		keys = appendWordKeys(keys[:0], s)
+		for set := granules[i]; set != 0; set &= set - 1 {
+			x.granules[bits.TrailingZeros64(set)].addAll(keys)
 		}
 	}
 }

@@ -211,6 +211,7 @@ func (f *File) frame(c *Chunk, i int, dict []string, mem *Memory) ([]string, err
 	if err != nil {
 		return nil, err
 	}
+	mem.giveBack(b)
 	for len(values) >= 4 {
 		n := int(binary.LittleEndian.Uint32(values))
 		if n > len(values)-4 {
@@ -297,6 +298,9 @@ func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (v *s
 		}
 		if err := d.add(p, b[p.Header:int(p.Header)+int(p.Levels)], values); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", ErrCorrupt, f.Columns[column].Name, err)
+		}
+		if p.Packed {
+			mem.giveBack(b) // The values are elsewhere, the levels decoded.
 		}
 	}
 	if first == lo && last == hi {
