@@ -123,7 +123,7 @@ func (s *segment) hasDamage() bool {
 			return true
 		}
 	}
-	return false
+	return len(s.bad) > 0
 }
 
 // errStopped is when a merge ends early because the table is closed.

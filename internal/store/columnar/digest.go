@@ -30,6 +30,7 @@ func (t *Table) Digest() (map[string]string, error) {
 		if err := s.open(); err != nil {
 			return nil, err
 		}
+		defer s.unpin()
 		sum := sha256.New()
 		for g := range s.groups {
 			if err := s.digestGroup(sum, g); err != nil {

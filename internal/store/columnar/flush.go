@@ -113,7 +113,7 @@ func (t *Table) flush() error {
 		return nil
 	}
 	t.frozen = t.mem
-	t.mem = newMemtable(t.opts.Now())
+	t.mem = newMemtable(t.opts.Now(), t.opts.Rows)
 	t.frozen.walFloor = t.wal.rotate()
 	t.mu.Unlock()
 	t.gate.Unlock()
@@ -132,7 +132,10 @@ func (t *Table) flushFrozen() error {
 	if err != nil {
 		return err
 	}
-	if err := t.commit(edit{Add: metas, WALFloor: m.walFloor}, func() { t.frozen = nil }); err != nil {
+	if err := t.commit(edit{Add: metas, WALFloor: m.walFloor}, func() {
+		t.frozen = nil
+		m.free()
+	}); err != nil {
 		t.discard(metas)
 		return err
 	}

@@ -95,6 +95,8 @@ func (t *Table) rewriteLocked(id uint64, now time.Time) (bool, error) {
 	defer s.release()
 	if err := s.open(); transient(err) {
 		return false, err
+	} else if err == nil {
+		defer s.unpin()
 	}
 	if s.damaged() {
 		return false, nil

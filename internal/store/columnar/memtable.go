@@ -1,6 +1,10 @@
 package columnar
 
-import "time"
+import (
+	"time"
+
+	"hinomi/internal/store"
+)
 
 const (
 	// smallBlockRows is what counts as small; smallBlockRun small blocks in a
@@ -19,10 +23,18 @@ type memtable struct {
 	since  time.Time
 	// walFloor, once frozen, is the first WAL file with rows that are not here.
 	walFloor uint64
+	room     store.Room // has bytes
 }
 
-func newMemtable(now time.Time) *memtable { return &memtable{since: now} }
+func newMemtable(now time.Time, room store.Room) *memtable { return &memtable{since: now, room: room} }
 
+// free gives the memory back; scans that began before still read the blocks.
+func (m *memtable) free() {
+	m.room.Give(int64(m.bytes))
+	m.bytes = 0
+}
+
+// add takes over a block whose memory the room has already.
 func (m *memtable) add(s *Schema, b *block) {
 	m.blocks = append(m.blocks, b)
 	m.bytes += b.bytes()
@@ -46,10 +58,13 @@ func (m *memtable) coalesce(s *Schema) {
 	if err != nil {
 		return // They stay as they are; whoever reads them reports it.
 	}
+	apart := 0
 	for _, b := range m.blocks[from:] {
-		m.bytes -= b.bytes()
+		apart += b.bytes()
 	}
-	m.bytes += merged.bytes()
+	m.bytes += merged.bytes() - apart
+	m.room.Hold(int64(merged.bytes()))
+	m.room.Give(int64(apart))
 	kept := make([]*block, from, from+16)
 	copy(kept, m.blocks)
 	m.blocks = append(kept, merged)

@@ -66,7 +66,17 @@ func (s *snapshot) bind(ctx context.Context, wanted func(minTs, maxTs int64) boo
 // reference to the segment becomes the view's.
 func (s *segment) forQuery(ctx context.Context) *segment {
 	return &segment{segmentMeta: s.segmentMeta, schema: s.schema, fs: s.fs, path: s.path, place: s.place,
-		cache: s.cache, packer: s.packer, damage: s.damage, base: s, ctx: ctx}
+		cache: s.cache, packer: s.packer, damage: s.damage, files: s.files, base: s, ctx: ctx}
+}
+
+// endView ends the view's use of its segment.
+func (s *segment) endView() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		s.opened = false
+		s.base.unpin()
+	}
 }
 
 func (s *segment) openView() error {
@@ -110,6 +120,11 @@ func (s *segment) columnsFor(ctx context.Context) (columnSet, error) {
 	switch {
 	case err == nil:
 		set, err = from.columnSet()
+		if from != s {
+			from.endView()
+		} else {
+			s.unpin()
+		}
 	case s.place == nil:
 		return nil, nil // Scans count it.
 	default:

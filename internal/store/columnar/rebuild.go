@@ -58,12 +58,13 @@ func (t *Table) adopt(id uint64, file string) (segmentMeta, error) {
 	m.Bytes = st.Size()
 	var bad error
 	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: newCache(0), packer: t.packer, path: full, adopting: true,
-		damage: func(_ *segment, _ int, err error) { bad = err }}
+		damage: func(_ *segment, _ int, err error) { bad = err }, files: t.opts.OpenFiles}
 	s.acquire()
 	defer s.release()
 	if err := s.open(); err != nil {
 		return m, errors.Join(err, bad)
 	}
+	defer s.unpin()
 	m.FooterCRC = s.file.FooterCRC
 	if err := json.Unmarshal([]byte(s.file.Metadata[keyRestKeys]), &m.Rest); err != nil {
 		return m, fmt.Errorf("%w: %s: %w", errCorrupt, keyRestKeys, err)

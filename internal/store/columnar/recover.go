@@ -120,7 +120,7 @@ func (t *Table) recover() error {
 func (t *Table) newSegment(m segmentMeta) *segment {
 	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: t.cache, packer: t.packer,
 		path:   t.fs.PathJoin(t.opts.Dir, m.File),
-		damage: t.quarantine}
+		damage: t.quarantine, files: t.opts.OpenFiles}
 	t.setPlace(s)
 	s.acquire()
 	return s
@@ -204,6 +204,7 @@ func (t *Table) replay(st *manifestState) error {
 			if err != nil {
 				return err
 			}
+			t.opts.Rows.Hold(int64(b.bytes()))
 			t.mem.add(t.schema, b)
 			return nil
 		})

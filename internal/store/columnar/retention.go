@@ -105,6 +105,7 @@ func (t *Table) applyRulesTo(id uint64, mark checkedRules, where store.Pred, now
 	} else if err != nil {
 		return nil // It is quarantined now.
 	}
+	defer s.unpin()
 	found := false
 	for g := range s.groups {
 		rows, err := t.matching(s, g, where)

@@ -185,6 +185,7 @@ func (t *Table) rewriteSegments(inputs []*segment, w *rewriting, level int, forc
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
+		defer s.unpin()
 		for g := range s.groups {
 			p, err := w.part(s, g)
 			if err != nil {

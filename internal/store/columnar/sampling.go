@@ -141,6 +141,7 @@ func (t *Table) sample(sampler *Sampler, inputs []*segment, now time.Time) error
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
+		defer s.unpin()
 		for g := range s.groups {
 			if err := run.expect(&groupPart{s, g, t.stop, nil}); err != nil {
 				return err

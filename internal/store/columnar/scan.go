@@ -116,6 +116,7 @@ func (s *scan) candidates(snap *snapshot) []candidate {
 				}
 			}
 		}
+		seg.unpin()
 	}
 	return out
 }
@@ -192,6 +193,13 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, w.allRows(b.n), nil, w)
 	}
 	g := c.group
+	// Between listing and reading it may have been closed: a scan of everything
+	// keeps only what it reads open.
+	if err := g.seg.open(); err != nil {
+		s.count(func(st *store.ScanStats) { st.Missing(transient(err)) })
+		return nil
+	}
+	defer g.seg.unpin()
 	g.once.Do(func() { s.prepare(g) })
 	if g.err != nil {
 		return s.failed(g, g.err)

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"container/list"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,7 @@ type segment struct {
 	cache  *cache
 	packer *packer
 	damage func(*segment, int, error)
+	files  *OpenFiles
 
 	setMu sync.Mutex
 	set   columnSet // nil: not found yet
@@ -63,7 +65,13 @@ type segment struct {
 	handle   handle
 	file     *parquetio.File
 	groups   []groupInfo
-	adopting bool // the manifest is rebuilt: nothing is known beforehand
+	pins     int          // uses between open and unpin
+	bad      map[int]bool // damaged row groups of a segment that was closed
+	adopting bool         // the manifest is rebuilt: nothing is known beforehand
+
+	// listed and openBytes are guarded by files.
+	listed    *list.Element
+	openBytes int64
 
 	// base and ctx are of a view of a segment for one query (forQuery).
 	base *segment
@@ -85,6 +93,7 @@ func (s *segment) acquire() { s.refs.Add(1) }
 // release closes, and deletes when removed, the file after its last user.
 func (s *segment) release() {
 	if s.base != nil {
+		s.endView()
 		s.base.release()
 		return
 	}
@@ -97,6 +106,7 @@ func (s *segment) release() {
 		_ = s.handle.Close()
 		s.handle, s.file = nil, nil
 	}
+	s.files.closed(s)
 	s.cache.dropSegment(s.ID)
 	switch {
 	case !s.removed.Load():
@@ -107,7 +117,8 @@ func (s *segment) release() {
 	}
 }
 
-// open reads the footer. An error is remembered: the segment is quarantined.
+// open reads the footer, unless that is in memory. An error is remembered: the
+// segment is quarantined. Without an error the segment stays open until unpin.
 func (s *segment) open() error {
 	if s.base != nil {
 		return s.openView()
@@ -119,9 +130,19 @@ func (s *segment) open() error {
 }
 
 func (s *segment) openFor(ctx context.Context) error {
+	err := s.pin(ctx)
+	s.files.trim()
+	return err
+}
+
+func (s *segment) pin(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opened {
+		if s.openErr == nil {
+			s.pins++
+			s.files.used(s, 0)
+		}
 		return s.openErr
 	}
 	err := s.readFooter(ctx)
@@ -135,9 +156,15 @@ func (s *segment) openFor(ctx context.Context) error {
 	s.opened, s.openErr = true, err
 	if err != nil {
 		s.damage(s, -1, err)
+		return err
 	}
-	return err
+	s.pins++
+	s.files.used(s, s.file.MemoryBytes()+int64(len(s.groups))*groupInfoBytes)
+	return nil
 }
+
+// groupInfoBytes is about what a row group takes besides its directory.
+const groupInfoBytes = 512
 
 // transient tells of a process or system that is out of files or memory, which
 // says nothing about the segment; as of a place that does not answer.
@@ -197,6 +224,7 @@ func (s *segment) readGroups() error {
 		}
 		info.words = &wordIndex{file: s.file, meta: indexes[i].Words, granules: granules}
 		info.values = &filter{file: s.file, meta: indexes[i].Values, granules: granules}
+		info.bad.Store(s.bad[i])
 		rows += int64(g.Rows)
 	}
 	if rows != s.Rows && !s.adopting {
@@ -366,6 +394,7 @@ func (s *segment) soleProduct() (string, bool) {
 	if s.open() != nil {
 		return "", false
 	}
+	defer s.unpin()
 	col := s.file.Column(store.ColProduct)
 	if col < 0 {
 		return "", true

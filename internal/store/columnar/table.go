@@ -51,9 +51,14 @@ type Options struct {
 	Archive *Archive
 	// RangeCacheBytes bounds the local copies of what is read from buckets.
 	RangeCacheBytes int64
-	Logger          *slog.Logger
-	Registerer      prometheus.Registerer
-	Now             func() time.Time
+	// OpenFiles bounds the segments that stay open; nil: the defaults, for this table.
+	OpenFiles *OpenFiles
+	// Rows is the memory for rows that are not in a segment yet, besides the
+	// table's own bound. Nil: only that.
+	Rows       store.Room
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -80,6 +85,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RangeCacheBytes == 0 {
 		o.RangeCacheBytes = DefaultRangeCacheBytes
+	}
+	if o.OpenFiles == nil {
+		o.OpenFiles = NewOpenFiles(0, 0, nil)
+	}
+	if o.Rows == nil {
+		o.Rows = store.Unbounded{}
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -157,7 +168,7 @@ func Open(opts Options) (*Table, error) {
 		log:      opts.Logger.With("table", opts.Schema.Name),
 		cache:    newCache(opts.CacheBytes),
 		packer:   packer,
-		mem:      newMemtable(opts.Now()),
+		mem:      newMemtable(opts.Now(), opts.Rows),
 		segments: map[uint64]*segment{},
 		wake:     make(chan struct{}, 1),
 
@@ -208,6 +219,11 @@ func (t *Table) Close() error {
 	t.mu.Lock()
 	segs := t.segments
 	t.segments = nil
+	for _, m := range []*memtable{t.mem, t.frozen} {
+		if m != nil {
+			m.free() // Of a flush that failed.
+		}
+	}
 	t.mu.Unlock()
 	for _, s := range segs {
 		s.release()
@@ -246,6 +262,11 @@ func (t *Table) Append(b *Builder) error {
 	if err != nil {
 		return fmt.Errorf("%s: encode rows: %w", t.schema.Name, err)
 	}
+	size := int64(blk.bytes())
+	if !t.opts.Rows.Take(size) {
+		t.poke()
+		return fmt.Errorf("%s: rows of all kinds wait for the disk: %w", t.schema.Name, store.ErrOverloaded)
+	}
 	failures := t.wal.failures()
 	// A vfs.File may change what it is given to write, so it gets a copy.
 	buf := t.frames.Get().(*[]byte)
@@ -255,6 +276,7 @@ func (t *Table) Append(b *Builder) error {
 		t.frames.Put(buf)
 	}
 	if err != nil {
+		t.opts.Rows.Give(size)
 		t.metrics.appendErrors.Inc()
 		t.poke()
 		return err

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"sort"
+	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -114,6 +115,25 @@ func (f *File) Blob(offset, n int64) ([]byte, error) {
 	}
 	b := make([]byte, n)
 	return b, readAt(f.r, b, offset)
+}
+
+// MemoryBytes is about what the parsed footer and page directory take.
+func (f *File) MemoryBytes() int64 {
+	const column, chunk = 96, int64(unsafe.Sizeof(Chunk{}))
+	n := int64(len(f.Columns)) * column
+	for k, v := range f.Metadata {
+		n += int64(len(k) + len(v))
+	}
+	for i := range f.Groups {
+		for j := range f.Groups[i].Chunks {
+			c := &f.Groups[i].Chunks[j]
+			n += chunk + int64(len(c.MinStr)+len(c.MaxStr)) + int64(cap(c.Pages))*int64(unsafe.Sizeof(Page{})) + int64(cap(c.Frames))*int64(unsafe.Sizeof(Frame{}))
+			for k := range c.Pages {
+				n += int64(len(c.Pages[k].MinStr) + len(c.Pages[k].MaxStr))
+			}
+		}
+	}
+	return n
 }
 
 // Column returns the position of a column, -1 when there is none.
