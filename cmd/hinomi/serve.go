@@ -63,7 +63,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	a, err := app.New(ctx, app.Options{Config: cfg, Logger: log, Version: version()})
+	a, err := app.New(ctx, app.Options{Config: cfg, Logger: log, Version: version(), WholeProcess: true})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 	"hinomi/internal/ingest/gate"
 	"hinomi/internal/ingest/ledger"
 	"hinomi/internal/ingest/scrape"
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/notify"
 	"hinomi/internal/rules"
@@ -36,6 +37,9 @@ type Options struct {
 	Config  *config.Config
 	Logger  *slog.Logger
 	Version string
+	// WholeProcess is when the process is this App and nothing else: the limit of
+	// memory is then that of the Go runtime too.
+	WholeProcess bool
 }
 
 // App is one Hinomi. New, then Start once, then any number of Reloads, then
@@ -50,6 +54,7 @@ type App struct {
 	cfg       atomic.Pointer[config.Config]
 	handler   atomic.Pointer[http.Handler] // nil until ready
 	life      lifecycle
+	memory    *memory.Budget
 	addr      net.Addr
 	collector *collector.Service
 	ledger    *ledger.Ledger
@@ -72,6 +77,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	a.life.log = a.log
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.cfg.Store(opts.Config)
+	a.memory = memory.New(opts.Config.Limits.Bytes(), a.registry)
 	if err := Check(ctx, opts.Config, opts.Version); err != nil {
 		return nil, err
 	}
@@ -91,6 +97,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 		}
 	}()
 	cfg := a.cfg.Load()
+	if a.opts.WholeProcess {
+		a.life.goRun("memory", a.memory.Run)
+	}
 	// The lock first: nothing of another process's data is touched.
 	if err := a.lockData(cfg.Data.Dir); err != nil {
 		return err

@@ -85,7 +85,7 @@ func (a *App) collectorOptions() collector.Options {
 }
 
 func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
-	engine, err := promql.New(promql.Options{Timeout: cfg.Query.Timeout.D(), Logger: a.log, Registerer: a.registry})
+	engine, err := promql.New(promql.Options{Timeout: cfg.Query.Timeout.D(), MaxSamples: a.most(promql.DefaultMaxSamples), Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 }
 
 func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
-	engine, err := logql.New(logql.Options{Store: a.stores.logs, Budget: budget(cfg)})
+	engine, err := logql.New(logql.Options{Store: a.stores.logs, Budget: budget(cfg), MaxSamples: a.most(logql.DefaultMaxSamples)})
 	if err != nil {
 		return err
 	}
@@ -170,6 +170,15 @@ func (a *App) tempo(cfg *config.Config, mux *http.ServeMux) error {
 	}
 	api.Register(mux)
 	return a.jaeger(engine, mux)
+}
+
+// sampleBytes is what a sample takes in a query.
+const sampleBytes = 24
+
+// most is how many samples one query may keep: the language's default, or what half
+// of the memory of queries has room for.
+func (a *App) most(samples int) int {
+	return int(min(int64(samples), a.memory.Queries.Limit()/2/sampleBytes))
 }
 
 func budget(cfg *config.Config) store.Budget {

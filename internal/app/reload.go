@@ -22,7 +22,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	for name, same := range map[string]bool{
-		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "logs": sameLogs(old.Logs, cfg.Logs),
+		"server": old.Server == cfg.Server, "data": old.Data == cfg.Data, "limits": old.Limits == cfg.Limits, "logs": sameLogs(old.Logs, cfg.Logs),
 		"traces": sameTraces(old.Traces, cfg.Traces), "metrics": reflect.DeepEqual(old.Metrics, cfg.Metrics), "query": old.Query == cfg.Query,
 		"host_metrics": old.HostMetrics == cfg.HostMetrics, "notifications": old.Notifications == cfg.Notifications,
 	} {

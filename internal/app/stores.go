@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hinomi/internal/config"
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/store/columnar"
 	"hinomi/internal/store/logstore"
@@ -35,6 +36,9 @@ func (a *App) openStores(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	open := columnar.NewOpenFiles(0, a.memory.Open.Limit(), a.memory.Open)
+	a.shareMemory(&logs, a.memory.LogRows, open)
+	a.shareMemory(&traces, a.memory.TraceRows, open)
 	var wg sync.WaitGroup
 	var errs [4]error
 	wg.Go(func() { s.logs, errs[0] = logstore.Open(logs) })
@@ -102,7 +106,18 @@ func (a *App) records(cfg *config.Config, name string, r records) (columnar.Opti
 	return columnar.Options{
 		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.retention.D(),
 		MemtableBytes: int(r.memtable), CacheBytes: int64(r.cache),
-		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.tierCache),
+		Tiers:     tiers, Archive: archive, RangeCacheBytes: int64(r.tierCache),
 		Logger: a.log, Registerer: a.registry,
 	}, nil
+}
+
+// shareMemory makes a table use the memory of the process; what was configured for
+// the table alone is clipped by it.
+func (a *App) shareMemory(o *columnar.Options, rows *memory.Share, open *columnar.OpenFiles) {
+	o.MemtableBytes = int(a.memory.FlushAt(int64(o.MemtableBytes)))
+	o.CacheBytes = min(o.CacheBytes, a.memory.Caches.Limit()/2)
+	o.OpenFiles = open
+	o.Memory = columnar.Memory{
+		Rows: rows, Merges: a.memory.Merges, MergeBytes: a.memory.LargestMerge(), Queries: a.memory.Queries, Cache: a.memory.Caches,
+	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"hinomi/internal/memory"
 )
 
 // Default is the configuration of a run without a file, in the same format.
@@ -24,6 +26,7 @@ var Default []byte
 type Config struct {
 	Server  Server  `yaml:"server"`
 	Data    Data    `yaml:"data"`
+	Limits  Limits  `yaml:"limits"`
 	Logs    Logs    `yaml:"logs"`
 	Traces  Traces  `yaml:"traces"`
 	Metrics Metrics `yaml:"metrics"`
@@ -57,6 +60,32 @@ type Server struct {
 // Data says where everything is kept.
 type Data struct {
 	Dir string `yaml:"dir"` // made when it is missing; one process at a time
+}
+
+// Limits bound the process.
+type Limits struct {
+	// Memory of the whole process: rows that wait for a segment, requests under way,
+	// merges, queries and caches get shares of it. Beyond it senders are told to send
+	// again later, and queries fail. 0: half of the memory of the machine or of the
+	// cgroup, and at least 256MiB. GOMEMLIMIT, where it is set, stays Go's own limit.
+	Memory Bytes `yaml:"memory"`
+}
+
+// Validate checks that the parts of the program fit.
+func (l *Limits) Validate() error {
+	if l.Memory != 0 && l.Memory < memory.Least {
+		least, _ := Bytes(memory.Least).MarshalYAML()
+		return fmt.Errorf("limits.memory is %d bytes, the least is %v: the program, one request, one merge and one query need that; 0 means half of the machine's", int64(l.Memory), least)
+	}
+	return nil
+}
+
+// Bytes is the limit in force.
+func (l *Limits) Bytes() int64 {
+	if l.Memory == 0 {
+		return memory.Default()
+	}
+	return int64(l.Memory)
 }
 
 // Logs configures the store of log records.
@@ -229,6 +258,9 @@ func (c *Config) Validate() error {
 		if time.Duration(d) <= 0 {
 			return fmt.Errorf("%s must be more than 0, for example 30d or 15s", name)
 		}
+	}
+	if err := c.Limits.Validate(); err != nil {
+		return err
 	}
 	if err := c.Metrics.Validate(); err != nil {
 		return err

@@ -13,6 +13,7 @@ type cache struct {
 	mu      sync.Mutex
 	budget  int64
 	used    int64
+	room    store.Room // has used
 	entries map[cacheKey]*list.Element
 	lru     list.List
 }
@@ -28,8 +29,8 @@ type cacheEntry struct {
 	bytes int64
 }
 
-func newCache(budget int64) *cache {
-	return &cache{budget: budget, entries: map[cacheKey]*list.Element{}}
+func newCache(budget int64, room store.Room) *cache {
+	return &cache{budget: budget, room: room, entries: map[cacheKey]*list.Element{}}
 }
 
 func (c *cache) get(k cacheKey) *store.Vec {
@@ -56,6 +57,7 @@ func (c *cache) put(k cacheKey, v *store.Vec) {
 	}
 	c.entries[k] = c.lru.PushFront(&cacheEntry{k, v, size})
 	c.used += size
+	c.room.Hold(size)
 	for c.used > c.budget {
 		c.remove(c.lru.Back())
 	}
@@ -66,6 +68,7 @@ func (c *cache) remove(e *list.Element) {
 	c.lru.Remove(e)
 	delete(c.entries, entry.key)
 	c.used -= entry.bytes
+	c.room.Give(entry.bytes)
 }
 
 func (c *cache) dropSegment(id uint64) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unsafe"
 
 	"hinomi/internal/store"
 	"hinomi/internal/store/columnar/parquetio"
@@ -45,6 +46,42 @@ func (t *Table) compact(now time.Time) error {
 			return err
 		}
 	}
+}
+
+const (
+	// mergeBase is what a merge takes besides texts and row references: windows of
+	// its inputs, and the index that it builds.
+	mergeBase = 32 << 20
+	// unpackedRatio is about how much larger a segment of the memtable is unpacked.
+	unpackedRatio = 4
+	// mergeRetry is how soon a merge that has no memory looks again.
+	mergeRetry = 200 * time.Millisecond
+)
+
+// mergeCost is about what a merge takes at once.
+func (t *Table) mergeCost(inputs []*segment) int64 {
+	var rows, bytes int64
+	for _, s := range inputs {
+		rows += s.Rows
+		bytes += s.Bytes
+	}
+	refs := rows * int64(unsafe.Sizeof(rowRef{})+unsafe.Sizeof(sortKey{}))
+	most := t.opts.Memory.MergeBytes
+	// With little memory merges are small, and one after the other.
+	return min(min(bytes*unpackedRatio, most)+refs+mergeBase, 2*most)
+}
+
+// roomToMerge waits until there is memory for a merge; done gives it back.
+func (t *Table) roomToMerge(inputs []*segment) (done func(), err error) {
+	room, cost := t.opts.Memory.Merges, t.mergeCost(inputs)
+	for !room.Take(cost) {
+		select {
+		case <-t.stop:
+			return nil, errStopped
+		case <-time.After(mergeRetry):
+		}
+	}
+	return func() { room.Give(cost) }, nil
 }
 
 // CompactNow merges what is due and returns when that is done.

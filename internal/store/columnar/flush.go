@@ -113,7 +113,7 @@ func (t *Table) flush() error {
 		return nil
 	}
 	t.frozen = t.mem
-	t.mem = newMemtable(t.opts.Now(), t.opts.Rows)
+	t.mem = newMemtable(t.opts.Now(), t.opts.Memory.Rows)
 	t.frozen.walFloor = t.wal.rotate()
 	t.mu.Unlock()
 	t.gate.Unlock()

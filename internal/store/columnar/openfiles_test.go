@@ -185,7 +185,7 @@ func TestDamageIsRememberedOfClosedSegments(t *testing.T) {
 func TestRoomForRowsIsShared(t *testing.T) {
 	room := &boundedRoom{left: 8 << 10}
 	opts := testOptions(vfs.NewMem())
-	opts.Rows = room
+	opts.Memory.Rows = room
 	a := openTable(t, opts)
 	opts.Dir, opts.Registerer = "/other", nil
 	b := openTable(t, opts)

@@ -57,7 +57,7 @@ func (t *Table) adopt(id uint64, file string) (segmentMeta, error) {
 	}
 	m.Bytes = st.Size()
 	var bad error
-	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: newCache(0), packer: t.packer, path: full, adopting: true,
+	s := &segment{segmentMeta: m, schema: t.schema, fs: t.fs, cache: newCache(0, t.opts.Memory.Cache), packer: t.packer, path: full, adopting: true,
 		damage: func(_ *segment, _ int, err error) { bad = err }, files: t.opts.OpenFiles}
 	s.acquire()
 	defer s.release()

@@ -204,7 +204,7 @@ func (t *Table) replay(st *manifestState) error {
 			if err != nil {
 				return err
 			}
-			t.opts.Rows.Hold(int64(b.bytes()))
+			t.opts.Memory.Rows.Hold(int64(b.bytes()))
 			t.mem.add(t.schema, b)
 			return nil
 		})

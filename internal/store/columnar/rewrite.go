@@ -201,6 +201,11 @@ func (t *Table) rewriteSegments(inputs []*segment, w *rewriting, level int, forc
 	if !force && !w.changed {
 		return nil
 	}
+	done, err := t.roomToMerge(inputs)
+	if err != nil {
+		return err
+	}
+	defer done()
 	for _, s := range inputs {
 		for g := range s.groups {
 			// What is damaged is found before anything is written.

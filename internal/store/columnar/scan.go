@@ -295,6 +295,10 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		}
 		return s.failed(g, err)
 	}
+	if !s.table.opts.Memory.Queries.Take(u.bytes) {
+		return fmt.Errorf("%w: queries have used up their memory: ask for less at once, or raise limits.memory", store.ErrBudget)
+	}
+	defer s.table.opts.Memory.Queries.Give(u.bytes)
 	if w.fn != nil && batch != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -298,7 +298,7 @@ func (w *segmentWriter) nextGroup(refs []rowRef) (int, error) {
 		}
 		texts.add(v.Strs)
 		w.takeBack()
-		if texts.bytes > rowGroupBytes {
+		if texts.bytes > w.table.opts.Memory.MergeBytes {
 			n = min(n, at+parquetio.WindowRows)
 		}
 	}

@@ -53,12 +53,33 @@ type Options struct {
 	RangeCacheBytes int64
 	// OpenFiles bounds the segments that stay open; nil: the defaults, for this table.
 	OpenFiles *OpenFiles
-	// Rows is the memory for rows that are not in a segment yet, besides the
-	// table's own bound. Nil: only that.
-	Rows       store.Room
+	// Memory is shared with others, besides the table's own bounds.
+	Memory     Memory
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+}
+
+// Memory is what a table takes from memory that others use too. Nil is no bound.
+type Memory struct {
+	Rows    store.Room // rows that are not in a segment yet
+	Merges  store.Room // merges wait for it
+	Queries store.Room // what scans decode; a scan that gets none ends with store.ErrBudget
+	Cache   store.Room // decoded pages; only counted, because CacheBytes bounds them
+	// MergeBytes is how much text a merge keeps at once; 0: as much as a row group may have.
+	MergeBytes int64
+}
+
+func (m Memory) withDefaults() Memory {
+	for _, r := range []*store.Room{&m.Rows, &m.Merges, &m.Queries, &m.Cache} {
+		if *r == nil {
+			*r = store.Unbounded{}
+		}
+	}
+	if m.MergeBytes <= 0 || m.MergeBytes > rowGroupBytes {
+		m.MergeBytes = rowGroupBytes
+	}
+	return m
 }
 
 func (o Options) withDefaults() Options {
@@ -89,9 +110,7 @@ func (o Options) withDefaults() Options {
 	if o.OpenFiles == nil {
 		o.OpenFiles = NewOpenFiles(0, 0, nil)
 	}
-	if o.Rows == nil {
-		o.Rows = store.Unbounded{}
-	}
+	o.Memory = o.Memory.withDefaults()
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -166,9 +185,9 @@ func Open(opts Options) (*Table, error) {
 	t := &Table{
 		opts: opts, schema: opts.Schema, fs: opts.FS,
 		log:      opts.Logger.With("table", opts.Schema.Name),
-		cache:    newCache(opts.CacheBytes),
+		cache:    newCache(opts.CacheBytes, opts.Memory.Cache),
 		packer:   packer,
-		mem:      newMemtable(opts.Now(), opts.Rows),
+		mem:      newMemtable(opts.Now(), opts.Memory.Rows),
 		segments: map[uint64]*segment{},
 		wake:     make(chan struct{}, 1),
 
@@ -263,7 +282,7 @@ func (t *Table) Append(b *Builder) error {
 		return fmt.Errorf("%s: encode rows: %w", t.schema.Name, err)
 	}
 	size := int64(blk.bytes())
-	if !t.opts.Rows.Take(size) {
+	if !t.opts.Memory.Rows.Take(size) {
 		t.poke()
 		return fmt.Errorf("%s: rows of all kinds wait for the disk: %w", t.schema.Name, store.ErrOverloaded)
 	}
@@ -276,7 +295,7 @@ func (t *Table) Append(b *Builder) error {
 		t.frames.Put(buf)
 	}
 	if err != nil {
-		t.opts.Rows.Give(size)
+		t.opts.Memory.Rows.Give(size)
 		t.metrics.appendErrors.Inc()
 		t.poke()
 		return err
