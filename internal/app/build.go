@@ -21,6 +21,7 @@ import (
 	"hinomi/internal/ingest/ledger"
 	"hinomi/internal/ingest/remotewrite"
 	"hinomi/internal/ingest/spanmetrics"
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
 	"hinomi/internal/query/plan"
@@ -81,7 +82,18 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 }
 
 func (a *App) collectorOptions() collector.Options {
-	return collector.Options{Gate: a.gate, Scope: model.ScopeAll(), Version: a.opts.Version, Logger: a.log}
+	return collector.Options{Gate: a.gate, Scope: model.ScopeAll(), Version: a.opts.Version, Logger: a.log, Admission: a.requests}
+}
+
+// requests is the memory for requests of a signal.
+func (a *App) requests(signal model.Signal) *memory.Share {
+	switch signal {
+	case model.Logs:
+		return a.memory.Logs
+	case model.Traces:
+		return a.memory.Traces
+	}
+	return a.memory.Metrics
 }
 
 func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {

@@ -42,6 +42,8 @@ type Options struct {
 	Scope   model.Scope // what the receivers may write
 	Version string
 	Logger  *slog.Logger
+	// Admission is asked before a request is read; nil: nobody is.
+	Admission otlp.Admission
 
 	// direct are the receivers with a short way, and their rows' source.
 	direct map[directKey]string
@@ -205,7 +207,7 @@ func newCollector(opts Options, text string) (*otelcol.Collector, error) {
 func Factories(opts Options) (otelcol.Factories, error) {
 	var f otelcol.Factories
 	var err error
-	if f.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlp.NewFactory(opts.Gate.Malformed, opts.shortWay)); err != nil {
+	if f.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlp.NewFactory(opts.Gate.Malformed, opts.shortWay, opts.Admission)); err != nil {
 		return f, err
 	}
 	if f.Processors, err = otelcol.MakeFactoryMap[processor.Factory](batchprocessor.NewFactory(), memorylimiterprocessor.NewFactory()); err != nil {

@@ -90,6 +90,9 @@ func logResponse(receipt *gate.Receipt) plogotlp.ExportResponse {
 // asStatus maps a pipeline's error to the code the OTLP specification gives it:
 // InvalidArgument must not be sent again, Unavailable should be.
 func asStatus(err error) error {
+	if isRefusal(err) {
+		return refusal(err).Err()
+	}
 	if s, ok := status.FromError(err); ok {
 		return s.Err()
 	}
@@ -100,5 +103,9 @@ func asStatus(err error) error {
 	case consumererror.IsPermanent(err):
 		code = codes.InvalidArgument
 	}
-	return status.Error(code, err.Error())
+	s := status.New(code, err.Error())
+	if code == codes.Unavailable {
+		s = withRetry(s)
+	}
+	return s.Err()
 }

@@ -6,7 +6,6 @@
 package otlp
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
@@ -33,8 +32,9 @@ const Source = "otlp"
 // NewFactory returns the receiver's factory. Each receiver of a configuration
 // serves all signals that its pipelines use on one pair of listeners. direct
 // returns the short way of a receiver and signal, nil where there is none.
-func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Direct) receiver.Factory {
-	f := &factory{malformed: malformed, direct: direct, receivers: map[component.Config]*otlpReceiver{}}
+// admission is asked before a request is read.
+func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Direct, admission Admission) receiver.Factory {
+	f := &factory{malformed: malformed, direct: direct, admission: admission, receivers: map[component.Config]*otlpReceiver{}}
 	return receiver.NewFactory(
 		component.MustNewType("otlp"),
 		otlpreceiver.NewFactory().CreateDefaultConfig,
@@ -61,6 +61,7 @@ func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Dir
 type factory struct {
 	malformed Malformed
 	direct    func(component.ID, model.Signal) Direct
+	admission Admission
 	mu        sync.Mutex
 	receivers map[component.Config]*otlpReceiver
 }
@@ -70,8 +71,8 @@ func (f *factory) receiver(set receiver.Settings, cfg component.Config) *otlpRec
 	defer f.mu.Unlock()
 	r := f.receivers[cfg]
 	if r == nil {
-		r = &otlpReceiver{cfg: cfg.(*otlpreceiver.Config), set: set, malformed: f.malformed}
-		r.bodies.New = func() any { return new(bytes.Buffer) }
+		r = &otlpReceiver{cfg: cfg.(*otlpreceiver.Config), set: set, malformed: f.malformed, admission: f.admission}
+		r.bodies.New = func() any { return new([]byte) }
 		f.receivers[cfg] = r
 	}
 	return r

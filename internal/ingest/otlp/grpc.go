@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 )
 
@@ -51,22 +52,41 @@ func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
 
 // register serves one signal's Export.
 func (r *otlpReceiver) register(c call) {
-	method := "/" + serviceNames[c.signal] + "/Export"
 	r.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: serviceNames[c.signal],
 		HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Export", Handler: func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-			var body mem.Buffer
-			if err := decode(&body); err != nil {
-				return nil, err
-			}
-			handle := func(ctx context.Context, body any) (any, error) { return r.export(ctx, c, body.(mem.Buffer)) }
-			if interceptor == nil {
-				return handle(ctx, body)
-			}
-			return interceptor(ctx, body, &grpc.UnaryServerInfo{Server: srv, FullMethod: method}, handle)
+		// As a stream of one message, which looks the same from outside: a service
+		// is asked before the message of a stream is read.
+		Streams: []grpc.StreamDesc{{StreamName: "Export", ServerStreams: true, ClientStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+			return r.serveExport(c, stream)
 		}}},
 	}, r)
+}
+
+// serveExport admits, reads and answers one request.
+func (r *otlpReceiver) serveExport(c call, stream grpc.ServerStream) error {
+	room, err := r.share(c.signal).BeginWith(stream.Context(), received*int64(r.maxMessage))
+	if err != nil {
+		return refusal(err).Err()
+	}
+	defer room.End()
+	var body mem.Buffer
+	if err := stream.RecvMsg(&body); err != nil {
+		if status.Code(err) == codes.ResourceExhausted {
+			// Without a delay that is an error for good, but it reads like one that passes.
+			return status.Errorf(codes.InvalidArgument, "the request is larger than %d bytes: send smaller batches, or raise max_recv_msg_size_mib and limits.memory (%s)", r.maxMessage, status.Convert(err).Message())
+		}
+		return err
+	}
+	if err := room.Resize(memory.Spread * int64(body.Len())); err != nil {
+		body.Free()
+		return refusal(err).Err()
+	}
+	resp, err := r.export(memory.WithRequest(stream.Context(), room), c, body)
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(resp)
 }
 
 func (r *otlpReceiver) export(ctx context.Context, c call, body mem.Buffer) (message, error) {
@@ -78,5 +98,5 @@ func (r *otlpReceiver) export(ctx context.Context, c call, body mem.Buffer) (mes
 		r.malformed(Source, c.signal, bad.err)
 		return nil, status.Error(codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, bad.err))
 	}
-	return resp, err
+	return resp, asStatus(err)
 }

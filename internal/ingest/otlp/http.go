@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"hinomi/internal/ingest/gate"
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 )
 
@@ -91,15 +92,18 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			return
 		}
 		// The server limits the body before and after decompression.
-		buf := r.bodies.Get().(*bytes.Buffer)
-		defer func() {
-			if buf.Cap() <= maxPooledBody {
-				buf.Reset()
+		buf := r.bodies.Get().(*[]byte)
+		body, err := memory.RequestFrom(req.Context()).ReadAll(req.Body, *buf, req.ContentLength)
+		defer func(read []byte) {
+			if cap(read) <= maxPooledBody {
+				*buf = read
 				r.bodies.Put(buf)
 			}
-		}()
-		_, err = buf.ReadFrom(req.Body)
-		body := buf.Bytes()
+		}(body)
+		if isRefusal(err) {
+			writeRefusal(w, typ, err)
+			return
+		}
 		if err != nil {
 			code := http.StatusBadRequest
 			var large *http.MaxBytesError
@@ -114,6 +118,10 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 		decode, direct := c.decodeProto, c.direct
 		if typ == jsonType {
 			decode, direct = c.decodeJSON, nil
+			if err := roomToDecode(req.Context(), c.signal, body, true); err != nil {
+				writeRefusal(w, typ, err)
+				return
+			}
 			// Texts of the decoded request may be views.
 			body = bytes.Clone(body)
 		}
@@ -124,8 +132,12 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			writeError(w, typ, http.StatusBadRequest, codes.InvalidArgument, fmt.Sprintf("body is not an OTLP %s request: %s", c.signal, bad.err))
 			return
 		}
+		if errors.Is(err, memory.ErrTooLarge) {
+			writeRefusal(w, typ, err)
+			return
+		}
 		if err != nil {
-			s, _ := status.FromError(err)
+			s, _ := status.FromError(asStatus(err))
 			writeError(w, typ, httpCode(s.Code()), s.Code(), s.Message())
 			return
 		}
@@ -155,6 +167,9 @@ func (c call) handle(ctx context.Context, body []byte, decode func([]byte) (func
 		case ok:
 			return c.answer(receipt), nil
 		}
+	}
+	if err := roomToDecode(ctx, c.signal, body, false); err != nil {
+		return nil, err
 	}
 	export, err := safely(decode, body)
 	if err != nil {

@@ -54,7 +54,7 @@ func start(t *testing.T) *server {
 			t.Errorf("malformed %q %q %v", source, signal, err)
 		}
 		s.malformed++
-	}, func(component.ID, model.Signal) Direct { return nil })
+	}, func(component.ID, model.Signal) Direct { return nil }, nil)
 	cfg := f.CreateDefaultConfig().(*otlpreceiver.Config)
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr.Endpoint = s.http
 	cfg.Protocols.GRPC.GetOrInsertDefault().NetAddr.Endpoint = s.grpc

@@ -28,7 +28,10 @@ type otlpReceiver struct {
 
 	directTraces, directLogs Direct // nil: through the pipeline
 
-	bodies              sync.Pool // *bytes.Buffer
+	admission           Admission
+	maxMessage          int       // of gRPC
+	bodies              sync.Pool // *[]byte
+	unpackers           sync.Pool // *zstd.Decoder
 	startOnce, stopOnce sync.Once
 	startErr, stopErr   error
 	grpc                *grpc.Server
@@ -83,8 +86,9 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 		return nil
 	}
 	cfg := r.cfg.Protocols.GRPC.Get()
+	r.maxMessage = r.largestMessage(cfg.MaxRecvMsgSizeMiB)
 	var err error
-	if r.grpc, err = cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, configgrpc.WithGrpcServerOption(grpc.ForceServerCodecV2(bytesCodec{}))); err != nil {
+	if r.grpc, err = cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, configgrpc.WithGrpcServerOption(grpc.ForceServerCodecV2(bytesCodec{})), configgrpc.WithGrpcServerOption(grpc.MaxRecvMsgSize(r.maxMessage))); err != nil {
 		return err
 	}
 	if r.traces != nil {
@@ -119,7 +123,7 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 	if r.logs != nil {
 		mux.Handle(string(cfg.LogsURLPath), r.handler(r.logsCall()))
 	}
-	srv, err := cfg.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, mux, confighttp.WithErrorHandler(r.undecompressed))
+	srv, err := cfg.ServerConfig.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings, mux, confighttp.WithErrorHandler(r.undecompressed), confighttp.WithDecoder("zstd", r.unzstd))
 	if err != nil {
 		return err
 	}
@@ -127,6 +131,7 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 	if l, err = cfg.ServerConfig.ToListener(ctx); err != nil {
 		return err
 	}
+	srv.Handler = r.admit(srv.Handler)
 	r.http = srv
 	r.serve(host, func() error { return srv.Serve(l) })
 	return nil
