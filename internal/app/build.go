@@ -126,7 +126,7 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 		Report: func(source string, signal model.Signal, received, stored int, rejected map[store.RejectReason]int) {
 			a.ledger.Record(source, signal, received, stored, rejected, "see the answer the sender got")
 		},
-		Logger: a.log,
+		Memory: a.memory.Metrics, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Logger: a.log, Version: a.opts.Version,
+	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Memory: a.memory.Logs, Logger: a.log, Version: a.opts.Version,
 		Patterns: logPatterns(engine), Deleter: logDeleter{a.stores.logs}})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
 	"hinomi/internal/store"
@@ -48,8 +49,9 @@ type Options struct {
 	Logger          *slog.Logger
 	Now             func() time.Time
 	Version         string
-	MaxBodyBytes    int64 // of a push as sent
-	MaxDecodedBytes int64 // of a push, decompressed
+	Memory          *memory.Share // admits pushes before they are read; nil: all of them
+	MaxBodyBytes    int64         // of a push as sent
+	MaxDecodedBytes int64         // of a push, decompressed
 }
 
 // API is the handler set. Its only state are the tails that run: Close ends them.

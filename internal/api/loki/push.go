@@ -16,7 +16,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
+	"hinomi/internal/store"
 )
 
 // sourcePush names this door in the ledger.
@@ -29,7 +31,16 @@ const pushScope = "loki"
 // push takes streams of log lines: protobuf with snappy, or JSON, plain or
 // gzipped. It answers 204 when every line is stored durably.
 func (a *API) push(w http.ResponseWriter, r *http.Request) error {
-	b, err := a.decodePush(w, r)
+	compressed := r.Header.Get("Content-Encoding") != "" || r.Header.Get("Content-Type") != "application/json"
+	room, err := a.o.Memory.Begin(r.Context(), min(r.ContentLength, a.o.MaxBodyBytes), compressed)
+	if err != nil {
+		return refused(w, err)
+	}
+	defer room.End()
+	b, err := a.decodePush(w, r, room)
+	if noMemory(err) {
+		return refused(w, err)
+	}
 	if err != nil {
 		a.o.Malformed(sourcePush, model.Logs, err)
 		return err
@@ -39,6 +50,9 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.ld)
+	if store.Retryable(err) {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	if err != nil {
 		return err
 	}
@@ -57,9 +71,12 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 }
 
 // decodePush reads a push whose lines are not stored yet.
-func (a *API) decodePush(w http.ResponseWriter, r *http.Request) (*builder, error) {
-	body, isJSON, err := a.pushBody(w, r)
+func (a *API) decodePush(w http.ResponseWriter, r *http.Request, room *memory.Request) (*builder, error) {
+	body, isJSON, err := a.pushBody(w, r, room)
 	if err != nil {
+		return nil, err
+	}
+	if err := room.Grow(decodedBytes(body, isJSON)); err != nil {
 		return nil, err
 	}
 	b := newBuilder(a.o.Now())
@@ -78,13 +95,13 @@ func tooLarge(limit int64) error {
 }
 
 // pushBody reads and decompresses the request within its limits.
-func (a *API) pushBody(w http.ResponseWriter, r *http.Request) (body []byte, isJSON bool, err error) {
+func (a *API) pushBody(w http.ResponseWriter, r *http.Request, room *memory.Request) (body []byte, isJSON bool, err error) {
 	if r.ContentLength > a.o.MaxBodyBytes {
 		return nil, false, tooLarge(a.o.MaxBodyBytes)
 	}
 	ct, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isJSON = ct == "application/json"
-	raw, err := readAll(http.MaxBytesReader(w, r.Body, a.o.MaxBodyBytes), a.o.MaxBodyBytes)
+	raw, err := readAll(room, http.MaxBytesReader(w, r.Body, a.o.MaxBodyBytes), r.ContentLength, a.o.MaxBodyBytes)
 	if err != nil {
 		return nil, isJSON, err
 	}
@@ -95,7 +112,7 @@ func (a *API) pushBody(w http.ResponseWriter, r *http.Request) (body []byte, isJ
 		if err != nil {
 			return nil, isJSON, badRequest(fmt.Errorf("body is not gzip: %w", err))
 		}
-		body, err = readAll(zr, a.o.MaxDecodedBytes)
+		body, err = readAll(room, zr, -1, a.o.MaxDecodedBytes)
 		return body, isJSON, err
 	case !isJSON && (enc == "" || enc == "snappy"):
 		n, err := snappy.DecodedLen(raw)
@@ -104,6 +121,9 @@ func (a *API) pushBody(w http.ResponseWriter, r *http.Request) (body []byte, isJ
 		}
 		if int64(n) > a.o.MaxDecodedBytes {
 			return nil, isJSON, tooLarge(a.o.MaxDecodedBytes)
+		}
+		if err := room.Grow(int64(len(raw)) + int64(n)*memory.Spread); err != nil {
+			return nil, isJSON, err
 		}
 		if body, err = snappy.Decode(nil, raw); err != nil {
 			return nil, isJSON, badRequest(fmt.Errorf("body is not snappy: %w", err))
@@ -115,13 +135,16 @@ func (a *API) pushBody(w http.ResponseWriter, r *http.Request) (body []byte, isJ
 	return nil, isJSON, &statusError{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Encoding %q is not supported: use gzip, snappy or none", enc)}
 }
 
-// readAll reads at most limit bytes; more is an error.
-func readAll(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+// readAll reads at most limit bytes; more is an error. length is how many are
+// expected, negative when that is unknown.
+func readAll(room *memory.Request, r io.Reader, length, limit int64) ([]byte, error) {
+	b, err := room.ReadAll(io.LimitReader(r, limit+1), nil, length)
 	var mbe *http.MaxBytesError
 	switch {
 	case errors.As(err, &mbe), int64(len(b)) > limit:
 		return nil, tooLarge(limit)
+	case noMemory(err):
+		return nil, err
 	case err != nil:
 		return nil, badRequest(fmt.Errorf("read body: %w", err))
 	}

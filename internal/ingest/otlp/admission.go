@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -56,6 +57,12 @@ func (r *otlpReceiver) admit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, req)
 			return
 		}
+		if most := cfg.ServerConfig.MaxRequestBodySize; req.ContentLength > most {
+			err := tooLarge(most)
+			r.malformed(Source, signal, err)
+			writeError(w, responseType(req), http.StatusRequestEntityTooLarge, codes.InvalidArgument, err.Error())
+			return
+		}
 		room, err := r.begin(req, r.share(signal))
 		if err != nil {
 			writeRefusal(w, responseType(req), err)
@@ -64,6 +71,10 @@ func (r *otlpReceiver) admit(next http.Handler) http.Handler {
 		defer room.End()
 		next.ServeHTTP(w, req.WithContext(memory.WithRequest(req.Context(), room)))
 	})
+}
+
+func tooLarge(most int64) error {
+	return fmt.Errorf("request is larger than max_request_body_size (%d bytes): send smaller batches", most)
 }
 
 func (r *otlpReceiver) begin(req *http.Request, share *memory.Share) (*memory.Request, error) {

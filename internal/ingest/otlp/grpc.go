@@ -72,11 +72,7 @@ func (r *otlpReceiver) serveExport(c call, stream grpc.ServerStream) error {
 	defer room.End()
 	var body mem.Buffer
 	if err := stream.RecvMsg(&body); err != nil {
-		if status.Code(err) == codes.ResourceExhausted {
-			// Without a delay that is an error for good, but it reads like one that passes.
-			return status.Errorf(codes.InvalidArgument, "the request is larger than %d bytes: send smaller batches, or raise max_recv_msg_size_mib and limits.memory (%s)", r.maxMessage, status.Convert(err).Message())
-		}
-		return err
+		return err // gRPC has answered it: what is too large with RESOURCE_EXHAUSTED, without a delay.
 	}
 	if err := room.Resize(memory.Spread * int64(body.Len())); err != nil {
 		body.Free()

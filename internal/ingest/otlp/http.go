@@ -109,7 +109,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			var large *http.MaxBytesError
 			if errors.As(err, &large) {
 				code = http.StatusRequestEntityTooLarge
-				err = fmt.Errorf("request is larger than max_request_body_size (%d bytes): send smaller batches", large.Limit)
+				err = tooLarge(large.Limit)
 			}
 			r.malformed(Source, c.signal, err)
 			writeError(w, typ, code, codes.InvalidArgument, err.Error())

@@ -34,6 +34,7 @@ type server struct {
 	http, grpc string
 	malformed  int
 	answer     error
+	stored     func(records int)
 }
 
 func freeAddr(t *testing.T) string {
@@ -46,7 +47,9 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func start(t *testing.T) *server {
+func start(t *testing.T) *server { return startWith(t, nil) }
+
+func startWith(t *testing.T, admission Admission) *server {
 	t.Helper()
 	s := &server{http: freeAddr(t), grpc: freeAddr(t)}
 	f := NewFactory(func(source string, signal model.Signal, err error) {
@@ -54,11 +57,16 @@ func start(t *testing.T) *server {
 			t.Errorf("malformed %q %q %v", source, signal, err)
 		}
 		s.malformed++
-	}, func(component.ID, model.Signal) Direct { return nil }, nil)
+	}, func(component.ID, model.Signal) Direct { return nil }, admission)
 	cfg := f.CreateDefaultConfig().(*otlpreceiver.Config)
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr.Endpoint = s.http
 	cfg.Protocols.GRPC.GetOrInsertDefault().NetAddr.Endpoint = s.grpc
-	next, err := consumer.NewLogs(func(context.Context, plog.Logs) error { return s.answer })
+	next, err := consumer.NewLogs(func(_ context.Context, ld plog.Logs) error {
+		if s.answer == nil && s.stored != nil {
+			s.stored(ld.LogRecordCount())
+		}
+		return s.answer
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

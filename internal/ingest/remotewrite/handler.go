@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
+	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/store"
 )
@@ -45,6 +46,8 @@ const (
 	keepBufferBytes = 4 << 20
 	// keepSymbols is the largest symbol table that is kept for the next request.
 	keepSymbols = 1 << 16
+	// retryAfter is how many seconds later a sender should try again.
+	retryAfter = "5"
 )
 
 // Options configures New. Appendables and Rejected are required.
@@ -59,6 +62,9 @@ type Options struct {
 	Metadata func(r *http.Request, family string, m metadata.Metadata)
 	// Report receives the count of every request.
 	Report func(source string, signal model.Signal, received, stored int, rejected map[store.RejectReason]int)
+
+	// Memory admits requests before they are read; nil: all of them.
+	Memory *memory.Share
 
 	MaxCompressedBytes int64
 	MaxDecodedBytes    int64
@@ -127,13 +133,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	room, err := h.o.Memory.Begin(r.Context(), min(r.ContentLength, h.o.MaxCompressedBytes), true)
+	if err != nil {
+		refuseMemory(w, err)
+		return
+	}
+	defer room.End()
 	sc := h.scratch.Get().(*scratch)
 	defer h.recycle(sc)
-	if code, err := h.read(r, sc); err != nil {
+	if code, err := h.read(r, sc, room); code == 0 && err != nil {
+		refuseMemory(w, err)
+		return
+	} else if err != nil {
 		h.refuse(w, code, err)
 		return
 	}
 	h.store(w, r, version, sc)
+}
+
+// refuseMemory answers a request for which there is no memory now, or never will be.
+func refuseMemory(w http.ResponseWriter, err error) {
+	code := http.StatusServiceUnavailable
+	if errors.Is(err, memory.ErrTooLarge) {
+		code = http.StatusRequestEntityTooLarge
+	} else {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	http.Error(w, err.Error(), code)
 }
 
 // refuse answers a request of which no sample could be counted.
@@ -196,7 +222,7 @@ func (h *Handler) retry(w http.ResponseWriter, t *transaction, err error) {
 	code := http.StatusInternalServerError
 	if store.Retryable(err) && !errors.Is(err, store.ErrStorage) {
 		code = http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", retryAfter)
 	}
 	http.Error(w, err.Error(), code)
 }
@@ -246,8 +272,8 @@ func explain(res store.WriteResult, stored int) string {
 }
 
 // read fills sc.decoded with the request's message. Sizes are checked before
-// memory is taken for them.
-func (h *Handler) read(r *http.Request, sc *scratch) (code int, err error) {
+// memory is taken for them. An error without a code is about memory.
+func (h *Handler) read(r *http.Request, sc *scratch, room *memory.Request) (code int, err error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "snappy" {
 		return http.StatusUnsupportedMediaType, fmt.Errorf("content encoding %q is not accepted, use snappy", enc)
 	}
@@ -256,7 +282,11 @@ func (h *Handler) read(r *http.Request, sc *scratch) (code int, err error) {
 	if r.ContentLength > limit {
 		return http.StatusRequestEntityTooLarge, tooLarge
 	}
-	if sc.compressed, err = readAll(io.LimitReader(r.Body, limit+1), sc.compressed[:0]); err != nil {
+	sc.compressed, err = room.ReadAll(io.LimitReader(r.Body, limit+1), sc.compressed, r.ContentLength)
+	if errors.Is(err, memory.ErrTooLarge) || errors.Is(err, store.ErrOverloaded) {
+		return 0, err
+	}
+	if err != nil {
 		return http.StatusBadRequest, fmt.Errorf("read the body: %w", err)
 	}
 	if int64(len(sc.compressed)) > limit {
@@ -272,28 +302,13 @@ func (h *Handler) read(r *http.Request, sc *scratch) (code int, err error) {
 	if n > len(sc.compressed)*maxSnappyRatio {
 		return http.StatusBadRequest, fmt.Errorf("the body declares %d bytes but has only %d: it is not snappy block format", n, len(sc.compressed))
 	}
+	if err := room.Grow(int64(len(sc.compressed)) + int64(n)*memory.Spread); err != nil {
+		return 0, err
+	}
 	if sc.decoded, err = snappy.Decode(sc.decoded[:cap(sc.decoded)], sc.compressed); err != nil {
 		return http.StatusBadRequest, fmt.Errorf("the body is not snappy block format: %w", err)
 	}
 	return 0, nil
-}
-
-// readAll is io.ReadAll into memory that is used again. The buffer grows with
-// what arrives, not with what a header claims.
-func readAll(r io.Reader, b []byte) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-	}
 }
 
 func (h *Handler) recycle(sc *scratch) {
