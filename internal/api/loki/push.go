@@ -34,12 +34,12 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 	compressed := r.Header.Get("Content-Encoding") != "" || r.Header.Get("Content-Type") != "application/json"
 	room, err := a.o.Memory.Begin(r.Context(), min(r.ContentLength, a.o.MaxBodyBytes), compressed)
 	if err != nil {
-		return refused(w, err)
+		return a.refused(w, err)
 	}
 	defer room.End()
 	b, err := a.decodePush(w, r, room)
 	if noMemory(err) {
-		return refused(w, err)
+		return a.refused(w, err)
 	}
 	if err != nil {
 		a.o.Malformed(sourcePush, model.Logs, err)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"hinomi/internal/memory"
+	"hinomi/internal/model"
 	"hinomi/internal/store"
 )
 
@@ -25,8 +26,10 @@ func noMemory(err error) bool {
 	return errors.Is(err, memory.ErrTooLarge) || errors.Is(err, store.ErrOverloaded)
 }
 
-// refused is the answer to a push for which there is no memory now, or never will be.
-func refused(w http.ResponseWriter, err error) error {
+// refused counts a push for which there is no memory now, or never will be, and is the
+// answer to it.
+func (a *API) refused(w http.ResponseWriter, err error) error {
+	a.o.Malformed(sourcePush, model.Logs, err)
 	if errors.Is(err, memory.ErrTooLarge) {
 		return &statusError{http.StatusRequestEntityTooLarge, err}
 	}

@@ -106,9 +106,14 @@ func (g *Gate) Metrics(ctx context.Context, scope model.Scope, source string, md
 	return res, err
 }
 
-// Malformed counts a request that could not be decoded.
+// Malformed counts, as one row, a request that could not be decoded, or for which
+// there was no memory: how many rows it has nobody knows.
 func (g *Gate) Malformed(source string, signal model.Signal, err error) {
-	g.o.Ledger.Record(source, signal, 1, 0, map[store.RejectReason]int{store.RejectMalformed: 1}, err.Error())
+	reason := store.RejectMalformed
+	if store.Retryable(err) {
+		reason = ledger.ReasonRetry
+	}
+	g.o.Ledger.Record(source, signal, 1, 0, map[store.RejectReason]int{reason: 1}, err.Error())
 }
 
 func (g *Gate) record(ctx context.Context, source string, signal model.Signal, n int, res store.WriteResult, err error) {

@@ -65,7 +65,7 @@ func (r *otlpReceiver) admit(next http.Handler) http.Handler {
 		}
 		room, err := r.begin(req, r.share(signal))
 		if err != nil {
-			writeRefusal(w, responseType(req), err)
+			r.refuse(w, responseType(req), signal, err)
 			return
 		}
 		defer room.End()
@@ -95,8 +95,9 @@ func (r *otlpReceiver) begin(req *http.Request, share *memory.Share) (*memory.Re
 	return share.Begin(req.Context(), length, true)
 }
 
-// writeRefusal answers a request for which there is no memory, now or ever.
-func writeRefusal(w http.ResponseWriter, typ string, err error) {
+// refuse counts and answers a request for which there is no memory, now or ever.
+func (r *otlpReceiver) refuse(w http.ResponseWriter, typ string, signal model.Signal, err error) {
+	r.malformed(Source, signal, err)
 	s := refusal(err)
 	code := httpCode(s.Code())
 	if errors.Is(err, memory.ErrTooLarge) {

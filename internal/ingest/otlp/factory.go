@@ -17,7 +17,8 @@ import (
 	"hinomi/internal/model"
 )
 
-// Malformed is told of requests that cannot be decoded.
+// Malformed is told of requests that cannot be decoded, or for which there is no
+// memory.
 type Malformed func(source string, signal model.Signal, err error)
 
 // Direct stores an encoded request where a receiver's only pipeline of a signal

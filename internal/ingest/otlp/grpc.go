@@ -67,6 +67,7 @@ func (r *otlpReceiver) register(c call) {
 func (r *otlpReceiver) serveExport(c call, stream grpc.ServerStream) error {
 	room, err := r.share(c.signal).BeginWith(stream.Context(), received*int64(r.maxMessage))
 	if err != nil {
+		r.malformed(Source, c.signal, err)
 		return refusal(err).Err()
 	}
 	defer room.End()
@@ -76,6 +77,7 @@ func (r *otlpReceiver) serveExport(c call, stream grpc.ServerStream) error {
 	}
 	if err := room.Resize(memory.Spread * int64(body.Len())); err != nil {
 		body.Free()
+		r.malformed(Source, c.signal, err)
 		return refusal(err).Err()
 	}
 	resp, err := r.export(memory.WithRequest(stream.Context(), room), c, body)

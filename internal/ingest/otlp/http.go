@@ -101,7 +101,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			}
 		}(body)
 		if isRefusal(err) {
-			writeRefusal(w, typ, err)
+			r.refuse(w, typ, c.signal, err)
 			return
 		}
 		if err != nil {
@@ -119,7 +119,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 		if typ == jsonType {
 			decode, direct = c.decodeJSON, nil
 			if err := roomToDecode(req.Context(), c.signal, body, true); err != nil {
-				writeRefusal(w, typ, err)
+				r.refuse(w, typ, c.signal, err)
 				return
 			}
 			// Texts of the decoded request may be views.
@@ -133,7 +133,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			return
 		}
 		if errors.Is(err, memory.ErrTooLarge) {
-			writeRefusal(w, typ, err)
+			r.refuse(w, typ, c.signal, err)
 			return
 		}
 		if err != nil {

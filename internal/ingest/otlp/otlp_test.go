@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"go.opentelemetry.io/collector/component"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type server struct {
 	http, grpc string
-	malformed  int
+	malformed  atomic.Int64
 	answer     error
 	stored     func(records int)
 }
@@ -56,7 +57,7 @@ func startWith(t *testing.T, admission Admission) *server {
 		if source != Source || signal != model.Logs || err == nil {
 			t.Errorf("malformed %q %q %v", source, signal, err)
 		}
-		s.malformed++
+		s.malformed.Add(1)
 	}, func(component.ID, model.Signal) Direct { return nil }, admission)
 	cfg := f.CreateDefaultConfig().(*otlpreceiver.Config)
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr.Endpoint = s.http
@@ -135,8 +136,8 @@ func TestAnswersTellTheSenderWhatToDo(t *testing.T) {
 			t.Errorf("%v: gRPC %v", c.answer, err)
 		}
 	}
-	if s.malformed != 0 {
-		t.Errorf("%d requests were counted as malformed", s.malformed)
+	if s.malformed.Load() != 0 {
+		t.Errorf("%d requests were counted as malformed", s.malformed.Load())
 	}
 }
 
@@ -156,8 +157,8 @@ func TestJSONIsAnsweredInJSON(t *testing.T) {
 			t.Errorf("%s: %s %s", body, resp.Header.Get("Content-Type"), text)
 		}
 	}
-	if s.malformed != 1 {
-		t.Errorf("%d requests were counted as malformed, want 1", s.malformed)
+	if s.malformed.Load() != 1 {
+		t.Errorf("%d requests were counted as malformed, want 1", s.malformed.Load())
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
+	"hinomi/internal/ingest/ledger"
 	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -135,14 +136,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	room, err := h.o.Memory.Begin(r.Context(), min(r.ContentLength, h.o.MaxCompressedBytes), true)
 	if err != nil {
-		refuseMemory(w, err)
+		h.refuseMemory(w, err)
 		return
 	}
 	defer room.End()
 	sc := h.scratch.Get().(*scratch)
 	defer h.recycle(sc)
 	if code, err := h.read(r, sc, room); code == 0 && err != nil {
-		refuseMemory(w, err)
+		h.refuseMemory(w, err)
 		return
 	} else if err != nil {
 		h.refuse(w, code, err)
@@ -152,14 +153,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuseMemory answers a request for which there is no memory now, or never will be.
-func refuseMemory(w http.ResponseWriter, err error) {
-	code := http.StatusServiceUnavailable
+func (h *Handler) refuseMemory(w http.ResponseWriter, err error) {
 	if errors.Is(err, memory.ErrTooLarge) {
-		code = http.StatusRequestEntityTooLarge
-	} else {
-		w.Header().Set("Retry-After", retryAfter)
+		h.refuse(w, http.StatusRequestEntityTooLarge, err)
+		return
 	}
-	http.Error(w, err.Error(), code)
+	h.o.Report(Source, model.Metrics, 1, 0, map[store.RejectReason]int{ledger.ReasonRetry: 1})
+	w.Header().Set("Retry-After", retryAfter)
+	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
 // refuse answers a request of which no sample could be counted.
