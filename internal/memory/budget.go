@@ -105,7 +105,7 @@ func (b *Budget) register(reg prometheus.Registerer) {
 	gauge("hinomi_memory_heap_limit_bytes", "Of it, what the Go runtime may use: Go's soft memory limit.", nil, b.HeapLimit)
 	for _, s := range b.shares {
 		label := prometheus.Labels{"share": s.name}
-		gauge("hinomi_memory_share_bytes", "Memory in use, by share.", label, s.Used)
+		gauge("hinomi_memory_share_bytes", "Memory in use, by share. Requests and rows have that of their parts in them.", label, s.Used)
 		gauge("hinomi_memory_share_limit_bytes", "Memory that a share has.", label, s.Limit)
 	}
 }

@@ -109,18 +109,21 @@ func (s *Share) Give(n int64) {
 func (s *Share) wait(ctx context.Context, n int64, wait time.Duration) error {
 	late := time.NewTimer(wait)
 	defer late.Stop()
-	for {
+	for waiting := true; ; {
 		given := s.budget.waitForGiven()
 		pressed := s.yields && s.budget.Pressed()
 		if !pressed && s.take(n) {
 			return nil
 		}
-		select {
-		case <-given:
+		if waiting {
+			select {
+			case <-given:
+			case <-late.C:
+				waiting = false // Once more: the heap may have been collected.
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 			continue
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-late.C:
 		}
 		if pressed {
 			s.late.Inc()
