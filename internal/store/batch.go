@@ -140,4 +140,7 @@ func (v *Vec) Value(i int) Value {
 type Batch struct {
 	N    int
 	Cols []Vec
+	// Counts, when not nil, is how many rows each of the N stands for. Only who
+	// set ScanRequest.Alike meets it.
+	Counts []int64
 }

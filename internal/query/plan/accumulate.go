@@ -43,6 +43,15 @@ func (c *counter) reserve(groups int) {
 
 func (c *counter) add(f *Frame, ids []uint32) error {
 	ts, bytes := f.Cols[c.a.Time].Ints, c.a.Op == Bytes
+	if f.Counts != nil {
+		for i, id := range ids {
+			if first, last := c.win.at(ts[i]); first <= last {
+				c.rows[id][first] += f.Counts[i]
+				c.rows[id][last+1] -= f.Counts[i]
+			}
+		}
+		return nil
+	}
 	if !bytes && f.Sel == nil {
 		c.count(ts, ids)
 		return nil

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"math"
+	"slices"
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -79,22 +80,25 @@ type Result struct {
 func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, stages []Stage, a Aggregate) (Result, error) {
 	first := newPartial(a)
 	parts := []*partial{first}
-	var worker func() func(*store.Batch) error
+	var in inScan
 	if _, ok := first.acc.(merger); ok && len(stages) == 0 {
 		// Every worker of the scan counts for itself.
-		worker = func() func(*store.Batch) error {
+		in.worker = func() func(*store.Batch) error {
 			p := first
 			if p.used {
 				p = newPartial(a)
 				parts = append(parts, p)
 			}
 			p.used = true
-			return func(b *store.Batch) error { return p.add(&Frame{N: b.N, Cols: b.Cols}) }
+			return func(b *store.Batch) error { return p.add(&Frame{N: b.N, Cols: b.Cols, Counts: b.Counts}) }
 		}
+	}
+	if a.Op == Count && len(stages) == 0 && !slices.Contains(a.Keys, a.Time) {
+		in.alike = a.alike
 	}
 	var res Result
 	var err error
-	res.Stats, res.Partial, err = runWorkers(ctx, src, scope, s, nil, stages, first.add, worker)
+	res.Stats, res.Partial, err = runWorkers(ctx, src, scope, s, nil, stages, first.add, in)
 	if err != nil {
 		return res, err
 	}

@@ -19,6 +19,8 @@ type groupScan struct {
 	once     sync.Once
 	granules uint64 // in which rows may match
 	filter   *node  // what is left of the scan's filter
+	byRuns   bool   // rows may be read as runs
+	runCols  []string
 	err      error
 
 	mu    sync.Mutex
@@ -83,6 +85,9 @@ func (s *scan) prepare(g *groupScan) {
 	}
 	if g.granules, g.err = pr.find(rest); g.err != nil {
 		return
+	}
+	if s.req.Alike != nil {
+		g.runCols, g.byRuns = s.runColumns(g, rest)
 	}
 	leaves := 0
 	g.filter = compile(rest, &leaves)

@@ -196,8 +196,45 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 	if g.err != nil {
 		return s.failed(g, g.err)
 	}
-	for lo := c.lo; lo < c.hi; lo += parquetio.WindowRows {
-		hi := min(lo+parquetio.WindowRows, c.hi)
+	err := s.takeRows(ctx, c, w)
+	if s.req.Order == store.AnyOrder {
+		g.forget() // All its windows are done.
+	}
+	return err
+}
+
+// takeRows reads what rows of a row group may match: as runs where these are long.
+func (s *scan) takeRows(ctx context.Context, c *candidate, w *worker) error {
+	g := c.group
+	if !g.byRuns {
+		return s.takeWindows(ctx, c, c.lo, c.hi, w)
+	}
+	for lo, hi := range stretches(g.granules) {
+		lo, hi = max(c.lo, lo*granuleRows), min(c.hi, hi*granuleRows)
+		u, err := s.runUnit(g, lo, hi)
+		switch {
+		case err != nil:
+			err = s.failed(g, err)
+		case u != nil:
+			err = s.unit(ctx, u, w.allRows(u.n), g, w)
+		default:
+			err = s.takeWindows(ctx, c, lo, hi, w)
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// takeWindows reads rows of a row group window by window.
+func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *worker) error {
+	g := c.group
+	for lo := from; lo < to; lo = (lo/parquetio.WindowRows + 1) * parquetio.WindowRows {
+		hi := min((lo/parquetio.WindowRows+1)*parquetio.WindowRows, to)
 		set := g.granules & granulesOf(lo, hi)
 		if set == 0 {
 			s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
@@ -220,9 +257,6 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-	}
-	if s.req.Order == store.AnyOrder {
-		g.forget() // All its windows are done.
 	}
 	return nil
 }
@@ -275,7 +309,7 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		}
 		return nil
 	}
-	examined := int64(len(rows))
+	examined := u.rowsOf(rows)
 	filter := s.filter
 	if g != nil {
 		filter = g.filter
@@ -304,6 +338,9 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		return s.overBudget()
 	}
 	s.stats.RowsMatched += int64(batch.N)
+	for _, n := range batch.Counts {
+		s.stats.RowsMatched += n - 1
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -358,6 +395,9 @@ func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) 
 		rows = rows[:s.req.Limit]
 	}
 	b := &store.Batch{N: len(rows), Cols: make([]store.Vec, len(s.req.Columns))}
+	if u.counts != nil {
+		b.Counts = pick(u.counts, rows)
+	}
 	sorted, back := rows, []int(nil)
 	if !slices.IsSorted(rows) {
 		sorted, back = sortedRows(rows)

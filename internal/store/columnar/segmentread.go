@@ -78,6 +78,7 @@ type groupInfo struct {
 	words        *wordIndex
 	values       *filter
 	bad          atomic.Bool
+	mixed        atomic.Uint64 // columns, of the first 64, whose runs are known to be short
 }
 
 func (s *segment) acquire() { s.refs.Add(1) }
@@ -294,11 +295,13 @@ func (s *segment) worthDictionary(c *parquetio.Chunk, group, col, rows int) bool
 	return len(c.Frames) == 1 || rows*sparseDictionary > int(c.DictLen) || s.cache.get(cacheKey{s.ID, int32(group), int32(col), dictionaryPage}) != nil
 }
 
-// dictionaryPage is the page number under which a dictionary is cached, and
-// firstFrame that of its first part; the others follow downwards.
+// dictionaryPage and runsPage are the page numbers under which a dictionary and
+// the runs of a column are cached, and firstFrame that of a dictionary's first
+// part; the others follow downwards.
 const (
 	dictionaryPage = -1
-	firstFrame     = -2
+	runsPage       = -2
+	firstFrame     = -3
 )
 
 func (s *segment) dictionary(group, col int) ([]string, error) {

@@ -17,6 +17,8 @@ type unit struct {
 	loaded       map[string]*store.Vec
 	bytes        int64 // decoded for this scan
 	memo         *memo // of the row group; nil: of none
+	// counts, of a unit of runs, is how many rows of the row group each row stands for.
+	counts []int64
 	// ended returns why the scan ends early: its client went away, its time is
 	// used up. A unit of long texts is asked about more than once.
 	ended func() error
@@ -47,6 +49,18 @@ func (u *unit) physical(name string) (*store.Vec, error) {
 		u.bytes += int64(vecBytes(v))
 	}
 	return v, nil
+}
+
+// rowsOf is how many rows of the table the given rows stand for.
+func (u *unit) rowsOf(rows []uint32) int64 {
+	if u.counts == nil {
+		return int64(len(rows))
+	}
+	n := int64(0)
+	for _, r := range rows {
+		n += u.counts[r]
+	}
+	return n
 }
 
 // vec resolves a column for all rows.

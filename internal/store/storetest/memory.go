@@ -99,7 +99,11 @@ func (m *Memory) Scan(ctx context.Context, scope model.Scope, req store.ScanRequ
 			continue
 		}
 		stats.RowsMatched += int64(len(match))
-		b := store.Batch{N: len(match), Cols: make([]store.Vec, len(req.Columns))}
+		var counts []int64
+		if req.Alike != nil && unit%2 == 0 {
+			match, counts = alike(match, req)
+		}
+		b := store.Batch{N: len(match), Cols: make([]store.Vec, len(req.Columns)), Counts: counts}
 		for i, c := range req.Columns {
 			b.Cols[i] = vector(match, c, (unit+i)%2 == 0)
 			for _, r := range match {
@@ -115,6 +119,24 @@ func (m *Memory) Scan(ctx context.Context, scope model.Scope, req store.ScanRequ
 		}
 	}
 	return stats, ctx.Err()
+}
+
+// alike keeps one of the rows that need not be told apart, and counts them.
+func alike(rows []Row, req store.ScanRequest) (kept []Row, counts []int64) {
+	for _, r := range rows {
+		at := slices.IndexFunc(kept, func(k Row) bool {
+			lo, hi := req.Alike(k.time())
+			return r.time() >= lo && r.time() <= hi && !slices.ContainsFunc(req.Columns, func(c store.ColumnRef) bool {
+				return c != store.Col(store.ColTime) && k[c] != r[c]
+			})
+		})
+		if at < 0 {
+			kept, counts = append(kept, r), append(counts, 1)
+		} else {
+			counts[at]++
+		}
+	}
+	return kept, counts
 }
 
 // Columns implements store.Scanner.
