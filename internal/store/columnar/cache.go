@@ -5,10 +5,11 @@ import (
 	"sync"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
-// cache keeps decoded pages and dictionaries, least recently used out first,
-// within a byte budget.
+// cache keeps unpacked pages, decoded dictionaries and runs, least recently used
+// out first, within a byte budget.
 type cache struct {
 	mu      sync.Mutex
 	budget  int64
@@ -26,6 +27,7 @@ type cacheEntry struct {
 	key   cacheKey
 	vec   *store.Vec
 	ends  []uint32 // of runs
+	page  parquetio.PageData
 	bytes int64
 }
 
@@ -61,13 +63,15 @@ func (c *cache) entry(k cacheKey) *cacheEntry {
 
 func (c *cache) put(k cacheKey, v *store.Vec) { c.add(cacheEntry{key: k, vec: v}) }
 
+func (c *cache) putPage(k cacheKey, p parquetio.PageData) { c.add(cacheEntry{key: k, page: p}) }
+
 func (c *cache) putRuns(k cacheKey, r runs) { c.add(cacheEntry{key: k, vec: r.vec, ends: r.ends}) }
 
 // entryBytes is what an entry takes besides its values.
 const entryBytes = 256
 
 func (c *cache) add(e cacheEntry) {
-	size := entryBytes + int64(4*len(e.ends))
+	size := entryBytes + int64(4*len(e.ends)+e.page.Bytes())
 	if e.vec != nil {
 		size += int64(vecBytes(e.vec))
 	}

@@ -233,7 +233,7 @@ func (s *segment) columnSet() (columnSet, error) {
 // has no dictionary.
 func (s *segment) distinctTexts(group, col int) ([]string, error) {
 	if s.file.Groups[group].Chunks[col].Dict != nil {
-		return s.dictionary(group, col)
+		return s.dictionary(group, col, nil)
 	}
 	v, err := s.file.Read(group, col, 0, s.groups[group].rows, nil, nil)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 // groupScan is what the windows of one row group share in a scan.
@@ -25,17 +26,18 @@ type groupScan struct {
 
 	mu    sync.Mutex
 	dicts map[int][]string // by column, decoded for this scan
+	mem   *parquetio.Memory
 }
 
-// dictionary decodes a dictionary once for all windows of the row group: a large
-// one is not kept by the cache.
+// dictionary decodes a dictionary once for all windows of the row group, a large
+// one, which the cache does not keep, into the memory of the worker that has them all.
 func (g *groupScan) dictionary(group, col int) ([]string, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d, ok := g.dicts[col]; ok {
 		return d, nil
 	}
-	d, err := g.seg.dictionary(group, col)
+	d, err := g.seg.dictionary(group, col, g.mem)
 	if err != nil {
 		return nil, err
 	}

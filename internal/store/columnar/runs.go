@@ -21,8 +21,9 @@ type runs struct {
 
 // runSource gives the columns of runs instead of rows.
 type runSource struct {
-	vecs  map[string]*store.Vec
-	attrs []string
+	vecs    map[string]*store.Vec
+	attrs   []string
+	decoded int64
 }
 
 func (s *runSource) column(name string) (*store.Vec, error) { return s.vecs[name], nil }
@@ -35,6 +36,8 @@ func (s *runSource) rows(name string, rows []uint32) (*store.Vec, error) {
 	out := gather(v, rows)
 	return &out, nil
 }
+
+func (s *runSource) bytes() int64 { return s.decoded }
 
 func (s *runSource) attrColumns() []string { return s.attrs }
 
@@ -120,14 +123,15 @@ func eachColumn(p store.Pred, fn func(store.ColumnRef)) {
 
 // runUnit is the rows [lo, hi) of a row group as runs, nil when they are too
 // short to pay.
-func (s *scan) runUnit(g *groupScan, lo, hi int) (*unit, error) {
+func (s *scan) runUnit(g *groupScan, lo, hi int, vecs *parquetio.Vectors) (*unit, error) {
+	how := &reading{vecs: vecs}
 	cols := make([]runs, len(g.runCols))
 	var ends []uint32
 	for i, name := range g.runCols {
 		if g.seg.file.Column(name) < 0 {
 			continue // An older version did not write it.
 		}
-		r, err := g.seg.runs(g.group, name, lo, hi)
+		r, err := g.seg.runs(g.group, name, lo, hi, how)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +142,7 @@ func (s *scan) runUnit(g *groupScan, lo, hi int) (*unit, error) {
 			return nil, nil
 		}
 	}
-	times, err := s.timeRuns(g, lo, hi)
+	times, err := s.timeRuns(g, lo, hi, how)
 	if err != nil || times.ends == nil {
 		return nil, err
 	}
@@ -146,7 +150,7 @@ func (s *scan) runUnit(g *groupScan, lo, hi int) (*unit, error) {
 		return nil, nil
 	}
 	counts := make([]int64, len(ends))
-	source := &runSource{vecs: map[string]*store.Vec{s.table.schema.Time: times.at(ends)}, attrs: g.seg.Attrs}
+	source := &runSource{vecs: map[string]*store.Vec{s.table.schema.Time: times.at(ends)}, attrs: g.seg.Attrs, decoded: how.bytes}
 	for i, name := range g.runCols {
 		if cols[i].ends == nil {
 			source.vecs[name] = g.seg.absent(name, len(ends))
@@ -213,7 +217,7 @@ func (s *scan) alike(ts int64) (lo, hi int64) {
 
 // timeRuns divides the times of the rows [lo, hi) into runs that need not be told
 // apart, page by page: most pages need not be read for that.
-func (s *scan) timeRuns(g *groupScan, lo, hi int) (runs, error) {
+func (s *scan) timeRuns(g *groupScan, lo, hi int, how *reading) (runs, error) {
 	col := g.seg.file.Column(s.table.schema.Time)
 	c := &g.seg.file.Groups[g.group].Chunks[col]
 	out := runs{vec: &store.Vec{Kind: store.KindInt}}
@@ -234,7 +238,7 @@ func (s *scan) timeRuns(g *groupScan, lo, hi int) (runs, error) {
 			add(p.MinInt, last-lo)
 			continue
 		}
-		v, err := g.seg.column(g.group, s.table.schema.Time, first, last, nil)
+		v, err := g.seg.column(g.group, s.table.schema.Time, first, last, how)
 		if err != nil {
 			return runs{}, err
 		}
@@ -250,7 +254,7 @@ func (s *scan) timeRuns(g *groupScan, lo, hi int) (runs, error) {
 
 // runs reads a column of the row group as runs of the rows [lo, hi), through the
 // cache; without ends when they would be too short.
-func (s *segment) runs(group int, name string, lo, hi int) (runs, error) {
+func (s *segment) runs(group int, name string, lo, hi int, how *reading) (runs, error) {
 	col := s.file.Column(name)
 	c := &s.file.Groups[group].Chunks[col]
 	n := hi - lo
@@ -270,7 +274,7 @@ func (s *segment) runs(group int, name string, lo, hi int) (runs, error) {
 	}
 	key := cacheKey{s.ID, int32(group), int32(col), runsPage}
 	if all = s.cache.runs(key); all.ends == nil {
-		if all, err = s.readRuns(group, name); err != nil {
+		if all, err = s.readRuns(group, name, how); err != nil {
 			return runs{}, err
 		}
 		if all.ends == nil {
@@ -281,7 +285,7 @@ func (s *segment) runs(group int, name string, lo, hi int) (runs, error) {
 	}
 	if c.Dict != nil {
 		v := *all.vec
-		if v.Dict, err = s.dictionary(group, col); err != nil {
+		if v.Dict, err = s.dictionary(group, col, nil); err != nil {
 			return runs{}, err
 		}
 		all.vec = &v
@@ -304,10 +308,10 @@ func (r runs) window(lo, hi uint32) runs {
 }
 
 // readRuns decodes a column of a whole row group, window by window.
-func (s *segment) readRuns(group int, name string) (runs, error) {
+func (s *segment) readRuns(group int, name string, how *reading) (runs, error) {
 	b := runBuilder{limit: s.groups[group].rows / minRun}
 	for lo := 0; lo < s.groups[group].rows; lo += parquetio.WindowRows {
-		v, err := s.column(group, name, lo, min(lo+parquetio.WindowRows, s.groups[group].rows), nil)
+		v, err := s.column(group, name, lo, min(lo+parquetio.WindowRows, s.groups[group].rows), how)
 		if err != nil {
 			return runs{}, err
 		}

@@ -141,11 +141,18 @@ func (s *scan) run(ctx context.Context, list []candidate) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
-		w := &worker{}
+		w, _ := s.table.workers.Get().(*worker)
+		if w == nil {
+			w = &worker{}
+		}
 		if s.req.Worker != nil {
 			w.fn = s.req.Worker()
 		}
 		wg.Go(func() {
+			defer func() {
+				w.fn = nil
+				s.table.workers.Put(w)
+			}()
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) {
@@ -175,10 +182,12 @@ func (s *scan) skip(c *candidate) bool {
 	return s.req.Skip(c.minTs, c.maxTs)
 }
 
-// worker is one of the goroutines of a scan.
+// worker is one of the goroutines of a scan. Its memory serves later scans too.
 type worker struct {
 	rows []uint32                 // reused
 	fn   func(*store.Batch) error // nil: the scan's
+	vecs parquetio.Vectors
+	mem  parquetio.Memory
 }
 
 // take reads a candidate, window by window.
@@ -189,9 +198,13 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 	}
 	if c.block != nil {
 		b := c.block
-		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, w.allRows(b.n), nil, w)
+		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: &blockSource{b: b}, vecs: &w.vecs}, w.allRows(b.n), nil, w)
 	}
 	g := c.group
+	if s.req.Order == store.AnyOrder {
+		w.mem.Reset()
+		g.mem = &w.mem // All of the row group's windows are this worker's.
+	}
 	g.once.Do(func() { s.prepare(g) })
 	if g.err != nil {
 		return s.failed(g, g.err)
@@ -211,7 +224,7 @@ func (s *scan) takeRows(ctx context.Context, c *candidate, w *worker) error {
 	}
 	for lo, hi := range stretches(g.granules) {
 		lo, hi = max(c.lo, lo*granuleRows), min(c.hi, hi*granuleRows)
-		u, err := s.runUnit(g, lo, hi)
+		u, err := s.runUnit(g, lo, hi, &w.vecs)
 		switch {
 		case err != nil:
 			err = s.failed(g, err)
@@ -242,11 +255,11 @@ func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *w
 		}
 		first, last := granuleSpan(set)
 		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
-		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to}
+		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to, how: reading{vecs: &w.vecs}}
 		if bits.OnesCount64(g.granules) >= manyGranules && s.req.Skip == nil {
-			source.whole = g.dictionary
+			source.how.whole = g.dictionary
 		}
-		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo}
+		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo, vecs: &w.vecs}
 		wanted := w.allRows(u.n)
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
@@ -309,6 +322,7 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		}
 		return nil
 	}
+	defer w.vecs.Reset()
 	examined := u.rowsOf(rows)
 	filter := s.filter
 	if g != nil {
@@ -333,7 +347,7 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 	defer s.mu.Unlock()
 	s.stats.UnitsScanned++
 	s.stats.RowsScanned += examined
-	s.stats.BytesScanned += u.bytes
+	s.stats.BytesScanned += u.source.bytes()
 	if batch == nil {
 		return s.overBudget()
 	}
@@ -396,7 +410,10 @@ func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) 
 	}
 	b := &store.Batch{N: len(rows), Cols: make([]store.Vec, len(s.req.Columns))}
 	if u.counts != nil {
-		b.Counts = pick(u.counts, rows)
+		b.Counts = make([]int64, len(rows))
+		for i, r := range rows {
+			b.Counts[i] = u.counts[r]
+		}
 	}
 	sorted, back := rows, []int(nil)
 	if !slices.IsSorted(rows) {

@@ -249,7 +249,7 @@ func (w *segmentWriter) takeBack() {
 // column gathers one column of a row group.
 func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, error) {
 	if c.derived != nil {
-		return deriveText(*c.derived, w.sources[c.derived.From]), nil
+		return deriveText(*c.derived, w.sources[c.derived.From], nil), nil
 	}
 	v := w.text
 	if c.field == nil || !c.field.Words || v == nil {

@@ -109,6 +109,7 @@ type Table struct {
 
 	builders sync.Pool // *Builder
 	frames   sync.Pool // *[]byte
+	workers  sync.Pool // *worker
 
 	// gate is held shared for the whole of an append and exclusively to swap
 	// the memtable, so that a WAL file is only dropped when every row in it is

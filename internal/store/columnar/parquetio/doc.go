@@ -92,6 +92,15 @@ type Chunk struct {
 	MinStr, MaxStr string
 }
 
+// DictBytes is the size of the dictionary's entries before compression.
+func (c *Chunk) DictBytes() int {
+	n := 0
+	for i := range c.Frames {
+		n += int(c.Frames[i].Raw)
+	}
+	return n
+}
+
 // RowGroup is a horizontal part of a file.
 type RowGroup struct {
 	Rows   int
