@@ -72,9 +72,10 @@ func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Seri
 	case nil:
 		t := boolStatic(true)
 		sel = &t
-	case *Attribute:
+	case *Attribute, *Unary:
+		// What is no boolean is not selected, so it is of the baseline.
 		t := boolStatic(true)
-		sel = &Binary{Op: "=", L: e, R: &t}
+		sel = &Binary{Op: "&&", L: &t, R: e}
 	}
 	for _, x := range referenced(sel) {
 		if _, ok := sources(x); !ok && !isRootTest(sel, x) {
@@ -133,21 +134,35 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 	for _, a := range list {
 		stages = append(stages, &keyStage{attr: a, cols: l.addAll(columnsOf(a)), codes: map[int64]uint32{}})
 	}
+	var weigh plan.Weights
+	if !m.each {
+		weigh = weights(l.addAll(weightColumns))()
+	}
 	first := len(l.refs)
+	weights := make([]float64, 0, 1024) // of the selected rows, as steps
 	steps := make([]int32, 0, 1024)
 	var counters [][]float64
 	stats, partial, err := plan.Each(m.ctx, m.e.o.Store, m.scope, plan.Scan{
 		From: from + 1, To: to + 1, Where: x.p, Columns: l.refs, Budget: m.e.o.Budget,
 	}, stages, func(f *plan.Frame) error {
-		steps = steps[:0]
+		steps, weights = steps[:0], weights[:0]
+		var byRow []float64
+		all := 1.0
+		if weigh != nil {
+			byRow, all = weigh(f)
+		}
 		for i := range f.Rows() {
-			k, _ := m.w.at(f.Cols[0].Ints[f.Row(i)])
-			steps = append(steps, int32(k))
+			r := f.Row(i)
+			if byRow != nil {
+				all = byRow[r]
+			}
+			k, _ := m.w.at(f.Cols[0].Ints[r])
+			steps, weights = append(steps, int32(k)), append(weights, all)
 		}
 		for i, a := range list {
 			v := &f.Cols[first+i]
 			if v.Kind != store.KindNull {
-				counters = c.addColumn(side, labelName(a), v, f, steps, counters)
+				counters = c.addColumn(side, labelName(a), v, f, steps, weights, counters)
 			}
 		}
 		return nil
@@ -157,7 +172,7 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 
 // addColumn counts a key column: once for each dictionary entry it finds the
 // counts, then it only adds.
-func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Frame, steps []int32, buf [][]float64) [][]float64 {
+func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Frame, steps []int32, weights []float64, buf [][]float64) [][]float64 {
 	a := c.attribute(side, name)
 	if v.Codes != nil {
 		buf = slices.Grow(buf[:0], len(v.Dict))[:len(v.Dict)]
@@ -168,10 +183,10 @@ func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Fram
 		if v.Null(r) || v.Codes != nil && v.Dict[v.Codes[r]] == "" || v.Strs != nil && v.Strs[r] == "" {
 			continue // no message is none
 		}
-		a.total[steps[i]]++
+		a.total[steps[i]] += weights[i]
 		if v.Codes == nil {
 			if n := c.counter(a, v.Str(r)); n != nil {
-				n[steps[i]]++
+				n[steps[i]] += weights[i]
 			}
 			continue
 		}
@@ -181,7 +196,7 @@ func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Fram
 				continue
 			}
 		}
-		buf[code][steps[i]]++
+		buf[code][steps[i]] += weights[i]
 	}
 	if !slices.ContainsFunc(a.total, func(x float64) bool { return x > 0 }) {
 		delete(c.sides[side], name)
@@ -221,14 +236,18 @@ func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr
 				side = selection
 			}
 			k, _ := m.w.at(sp.Start)
+			weight := sp.weight
+			if m.each {
+				weight = 1
+			}
 			add := func(name string, v Static) {
 				if v.Type == TypeNil || v == strStatic("") {
 					return
 				}
 				a := c.attribute(side, name)
-				a.total[k]++
+				a.total[k] += weight
 				if n := c.counter(a, encodeKey(v)); n != nil {
-					n[k]++
+					n[k] += weight
 				}
 			}
 			for _, name := range append([]string{"rootName", "rootServiceName"}, comparedIntrinsics...) {

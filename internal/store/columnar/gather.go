@@ -285,7 +285,10 @@ func dictionaryOf(strs []string) (codes []uint32, list []string) {
 
 // gather returns the given rows of v, sharing the dictionary.
 func gather(v *store.Vec, rows []uint32) store.Vec {
-	out := store.Vec{Kind: v.Kind, Dict: v.Dict}
+	if v.Same && v.Valid == nil {
+		return *window(v, 0, len(rows))
+	}
+	out := store.Vec{Kind: v.Kind, Dict: v.Dict, Same: v.Same}
 	if v.Valid != nil {
 		out.Valid = pick(v.Valid, rows)
 	}
@@ -314,6 +317,9 @@ func pick[T any](from []T, rows []uint32) []T {
 
 // vecBytes estimates the memory of a vector.
 func vecBytes(v *store.Vec) int {
+	if v.Same {
+		return 0
+	}
 	n := len(v.Valid) + 4*len(v.Codes) + 8*len(v.Ints) + 8*len(v.Floats)
 	for _, s := range v.Dict {
 		n += 16 + len(s)

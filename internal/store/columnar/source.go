@@ -30,6 +30,9 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 	if col < 0 || len(rows) == 0 {
 		return g.seg.absent(name, len(rows)), nil
 	}
+	if v := g.seg.same(g.group, col, len(rows)); v != nil {
+		return v, nil
+	}
 	c := &g.seg.file.Groups[g.group].Chunks[col]
 	from, to := c.PagesOf(g.lo, g.hi)
 	texts := to-from > 1 || g.whole == nil && len(c.Frames) > 1 && len(rows)*8 < g.hi-g.lo

@@ -308,7 +308,7 @@ func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (v *s
 
 // Window is the rows [lo, hi) of v.
 func Window(v *store.Vec, lo, hi int) *store.Vec {
-	out := &store.Vec{Kind: v.Kind, Dict: v.Dict}
+	out := &store.Vec{Kind: v.Kind, Dict: v.Dict, Same: v.Same}
 	if v.Valid != nil {
 		out.Valid = v.Valid[lo:hi]
 	}
