@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,7 +122,7 @@ func (m *Memory) Scan(ctx context.Context, scope model.Scope, req store.ScanRequ
 func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) ([]store.ColumnInfo, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	kinds := map[store.ColumnRef]store.Kind{}
+	kinds, lists := map[store.ColumnRef]store.Kind{}, map[store.ColumnRef]bool{}
 	for _, r := range m.rows {
 		if r.time() < from || r.time() >= to || !scope.Allows(r.product()) {
 			continue
@@ -130,6 +131,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 			if c.Scope == store.Intrinsic {
 				continue
 			}
+			lists[c] = lists[c] || strings.HasPrefix(v.Str, "[")
 			if k, ok := kinds[c]; ok && k != v.Kind {
 				kinds[c] = store.KindMixed
 			} else {
@@ -139,7 +141,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 	}
 	out := make([]store.ColumnInfo, 0, len(kinds))
 	for c, k := range kinds {
-		out = append(out, store.ColumnInfo{Ref: c, Kind: k})
+		out = append(out, store.ColumnInfo{Ref: c, Kind: k, Lists: lists[c]})
 	}
 	slices.SortFunc(out, func(a, b store.ColumnInfo) int {
 		return cmp.Or(cmp.Compare(a.Ref.Scope, b.Ref.Scope), cmp.Compare(a.Ref.Name, b.Ref.Name))
