@@ -60,7 +60,9 @@ func (c *comparison) counter(a *attributeCounts, key string) []float64 {
 
 // compare computes compare(): it divides the spans in two and counts the values
 // of all attributes of the spans, of their resource and their instrumentation,
-// and of name, kind and status. Attributes of events and links are not counted.
+// and of name, kind and status; where it reads whole traces anyway also those of
+// the root's name and service. Attributes of events and links are not counted, and
+// are not by Tempo, whose fetch leaves them out when it selects all.
 func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Series, error) {
 	a := p.Agg
 	c := &comparison{w: m.w, topN: a.TopN, left: maxPoints}
@@ -227,7 +229,6 @@ func (m *metrics) compared() []*Attribute {
 
 // compareTraces is for pipelines and selections that take whole traces.
 func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr) error {
-	all := []store.ColumnRef{store.Col(store.ColAttrs), store.Col(store.ColResource), store.Col(store.ColStatusMsg)}
 	also := append(referenced(sel), allAttributes)
 	return m.traces(p, also, func(ev *evaluator, spans []*Span) error {
 		for _, sp := range spans {
@@ -251,11 +252,23 @@ func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr
 				}
 			}
 			for _, name := range append([]string{"rootName", "rootServiceName"}, comparedIntrinsics...) {
-				add(name, ev.attribute(&Attribute{Scope: ScopeIntrinsic, Name: name}, sp)[0])
+				a := &Attribute{Scope: ScopeIntrinsic, Name: name}
+				add(labelName(a), ev.attribute(a, sp)[0])
 			}
-			for i, scope := range []Scope{ScopeSpan, ScopeResource} {
-				if err := attrs.Each(ev.cols.value(sp, all[i]).Str, func(k string, v store.Value) bool {
-					add((&Attribute{Scope: scope, Name: k}).String(), fromValue(v))
+			instrumentation, _ := attrs.Get(ev.cols.value(sp, store.Col(store.ColScopeInf)).Str, "attributes")
+			for _, o := range []struct {
+				scope Scope
+				text  string
+			}{
+				{ScopeSpan, ev.cols.value(sp, store.Col(store.ColAttrs)).Str},
+				{ScopeResource, ev.cols.value(sp, store.Col(store.ColResource)).Str},
+				{ScopeInstrumentation, instrumentation.Str},
+			} {
+				if o.text == "" {
+					continue
+				}
+				if err := attrs.Each(o.text, func(k string, v store.Value) bool {
+					add(labelName(&Attribute{Scope: o.scope, Name: k}), fromValue(v))
 					return true
 				}); err != nil {
 					return fmt.Errorf("read the attributes of a span: %w", err)

@@ -86,6 +86,7 @@ func (c *columns) attribute(a *Attribute) {
 		case allAttributes.Name:
 			c.add(store.Col(store.ColAttrs))
 			c.add(store.Col(store.ColResource))
+			c.add(store.Col(store.ColScopeInf))
 			c.add(store.Col(store.ColStatusMsg))
 			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "name"})
 			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "version"})
