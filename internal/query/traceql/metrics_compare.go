@@ -60,9 +60,9 @@ func (c *comparison) counter(a *attributeCounts, key string) []float64 {
 
 // compare computes compare(): it divides the spans in two and counts the values
 // of all attributes of the spans, of their resource and their instrumentation,
-// and of name, kind and status; where it reads whole traces anyway also those of
-// the root's name and service. Attributes of events and links are not counted, and
-// are not by Tempo, whose fetch leaves them out when it selects all.
+// and of name, kind and status, and of the root's name and service. Attributes of
+// events and links are not counted, and are not by Tempo, whose fetch leaves them
+// out when it selects all.
 func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Series, error) {
 	a := p.Agg
 	c := &comparison{w: m.w, topN: a.TopN, left: maxPoints}
@@ -99,25 +99,29 @@ func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Seri
 // compareScans reads the sides with a scan each. A selection that is bounded in
 // time leaves what lies around it to the baseline.
 func (m *metrics) compareScans(c *comparison, a *MetricsAgg, expr, sel FieldExpr) error {
+	r, err := m.roots()
+	if err != nil {
+		return err
+	}
 	from, to := m.w.start, m.w.end // like all ranges of a metrics query (from, to]
 	if a.Start > 0 {
 		from, to = min(to, max(from, a.Start)), max(from, min(to, a.End))
-		for _, r := range [][2]int64{{m.w.start, from}, {to, m.w.end}} {
-			if err := m.compareScan(c, baseline, r[0], r[1], expr); err != nil {
+		for _, part := range [][2]int64{{m.w.start, from}, {to, m.w.end}} {
+			if err := m.compareScan(c, r, baseline, part[0], part[1], expr); err != nil {
 				return err
 			}
 		}
 	}
-	if err := m.compareScan(c, selection, from, to, both(expr, sel)); err != nil {
+	if err := m.compareScan(c, r, selection, from, to, both(expr, sel)); err != nil {
 		return err
 	}
-	return m.compareScan(c, baseline, from, to, both(expr, &Unary{Op: "!", X: sel}))
+	return m.compareScan(c, r, baseline, from, to, both(expr, &Unary{Op: "!", X: sel}))
 }
 
 // comparedIntrinsics are the intrinsics that a comparison counts.
 var comparedIntrinsics = []string{"name", "status", "kind", "statusMessage", "instrumentation:name", "instrumentation:version"}
 
-func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr FieldExpr) error {
+func (m *metrics) compareScan(c *comparison, r *roots, side int, from, to int64, expr FieldExpr) error {
 	if from >= to {
 		return nil
 	}
@@ -140,6 +144,7 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 	if !m.each {
 		weigh = weights(l.addAll(weightColumns))()
 	}
+	trace := l.add(store.Col(store.ColTraceID))
 	first := len(l.refs)
 	weights := make([]float64, 0, 1024) // of the selected rows, as steps
 	steps := make([]int32, 0, 1024)
@@ -154,11 +159,11 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 			byRow, all = weigh(f)
 		}
 		for i := range f.Rows() {
-			r := f.Row(i)
+			row := f.Row(i)
 			if byRow != nil {
-				all = byRow[r]
+				all = byRow[row]
 			}
-			k, _ := m.w.at(f.Cols[0].Ints[r])
+			k, _ := m.w.at(f.Cols[0].Ints[row])
 			steps, weights = append(steps, int32(k)), append(weights, all)
 		}
 		for i, a := range list {
@@ -167,6 +172,9 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 				counters = c.addColumn(side, labelName(a), v, f, steps, weights, counters)
 			}
 		}
+		name, service := r.columns(f, trace)
+		counters = c.addColumn(side, "rootName", &name, f, steps, weights, counters)
+		counters = c.addColumn(side, "rootServiceName", &service, f, steps, weights, counters)
 		return nil
 	})
 	return m.note(stats, partial, err)
