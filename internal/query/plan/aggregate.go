@@ -40,6 +40,9 @@ type Aggregate struct {
 	Param       float64 // the quantile
 	Start, End  int64
 	Step, Range int64
+	// Weigh, if set, makes what weighs rows for Count, Sum, Avg, Stdvar and Stddev,
+	// once for each worker of the scan. The other operations weigh nothing.
+	Weigh       func() Weights
 	SeriesLimit int // 0 is no limit
 	SampleLimit int // bounds the values kept by Quantile, First, Last and Increase; 0 is no limit
 }

@@ -4,21 +4,21 @@ import "math"
 
 // fold is the running state of one window.
 type fold struct {
-	n        float64
+	n        float64 // sum of the weights
 	sum      float64
 	mean, m2 float64
 	min, max float64
 }
 
-func (s *fold) add(v float64) {
+func (s *fold) add(v, weight float64) {
 	if s.n == 0 {
 		s.min, s.max = v, v
 	}
-	s.n++
-	s.sum += v
+	s.n += weight
+	s.sum += v * weight
 	d := v - s.mean
-	s.mean += d / s.n
-	s.m2 += d * (v - s.mean)
+	s.mean += d * weight / s.n
+	s.m2 += d * weight * (v - s.mean)
 	if v < s.min || math.IsNaN(s.min) {
 		s.min = v
 	}
@@ -85,10 +85,11 @@ type folder struct {
 	win     windower
 	state   [][]fold
 	full    bool // the states would pass maxFolds
+	weights Weights
 }
 
 func newFolder(a Aggregate) *folder {
-	f := &folder{a: a, perWin: 1}
+	f := &folder{a: a, perWin: 1, weights: a.weights()}
 	b := a
 	if a.Step > 0 && a.Steps() > 1 && a.Range > a.Step && a.Range%a.Step == 0 && a.Range/a.Step <= maxMerged {
 		f.perWin = int(a.Range / a.Step)
@@ -111,14 +112,18 @@ func (c *folder) add(f *Frame, ids []uint32) error {
 		return ErrSampleLimit
 	}
 	ts, val := f.Cols[c.a.Time].Ints, &f.Cols[c.a.Value]
+	byRow, weight := c.weights.of(f)
 	for i, id := range ids {
 		r := f.Row(i)
 		if val.Null(r) {
 			continue
 		}
+		if byRow != nil {
+			weight = byRow[r]
+		}
 		first, last := c.win.at(ts[r])
 		for k := first; k <= last; k++ {
-			c.state[id][k].add(val.Floats[r])
+			c.state[id][k].add(val.Floats[r], weight)
 		}
 	}
 	return nil

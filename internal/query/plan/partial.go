@@ -81,6 +81,19 @@ func (c *counter) merge(group int, other accumulator, from int) {
 			c.bytes[group][k] += n
 		}
 	}
+	if from >= len(o.more) || o.more[from] == nil {
+		return
+	}
+	for len(c.more) <= group {
+		c.more = append(c.more, nil)
+	}
+	if c.more[group] == nil {
+		c.more[group] = o.more[from]
+		return
+	}
+	for k, n := range o.more[from] {
+		c.more[group][k] += n
+	}
 }
 
 func (c *folder) merge(group int, other accumulator, from int) {

@@ -16,6 +16,8 @@ type cache struct {
 	used    int64
 	entries map[cacheKey]*list.Element
 	lru     list.List
+
+	repeated repeated
 }
 
 type cacheKey struct {

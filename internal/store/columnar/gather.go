@@ -285,10 +285,20 @@ func dictionaryOf(strs []string) (codes []uint32, list []string) {
 }
 
 // gather returns the given rows of v, sharing the dictionary.
-func gather(v *store.Vec, rows []uint32) store.Vec { return parquetio.Gather(v, rows, 0) }
+func gather(v *store.Vec, rows []uint32) store.Vec {
+	if v.Same && v.Valid == nil {
+		return *window(v, 0, len(rows))
+	}
+	out := parquetio.Gather(v, rows, 0)
+	out.Same = v.Same
+	return out
+}
 
 // vecBytes estimates the memory of a vector.
 func vecBytes(v *store.Vec) int {
+	if v.Same {
+		return 0
+	}
 	n := len(v.Valid) + 4*len(v.Codes) + 8*len(v.Ints) + 8*len(v.Floats)
 	for _, s := range v.Dict {
 		n += 16 + len(s)

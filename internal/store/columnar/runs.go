@@ -68,7 +68,7 @@ func (s *scan) runColumns(g *groupScan, where store.Pred) (names []string, ok bo
 		}
 		c, kind := &g.seg.file.Groups[g.group].Chunks[col], g.seg.file.Columns[col].Kind
 		small := c.Dict != nil && len(c.Frames) <= 1 && int(c.DictLen)*minRun <= g.seg.groups[g.group].rows
-		ok = ok && (small || c.Dict == nil && (kind == store.KindInt || kind == store.KindBool) || c.Nulls == int64(g.seg.groups[g.group].rows))
+		ok = ok && (small || g.seg.same(g.group, col, 1) != nil || c.Dict == nil && (kind == store.KindInt || kind == store.KindBool) || c.Nulls == int64(g.seg.groups[g.group].rows))
 	}
 	return names, ok
 }
@@ -260,12 +260,16 @@ func (s *segment) runs(group int, name string, lo, hi int, how *reading) (runs, 
 	n := hi - lo
 	var all runs
 	var err error
+	if v := s.same(group, col, 1); v != nil {
+		return runs{[]uint32{uint32(n)}, v}, nil
+	}
+	kind := s.file.Columns[col].Kind
 	switch {
 	case c.Nulls == int64(s.groups[group].rows):
-		null := colBuilder{kind: s.file.Columns[col].Kind, optional: true}
+		null := colBuilder{kind: kind, optional: true}
 		return runs{[]uint32{uint32(n)}, null.finish(1)}, nil
-	case c.Dict == nil && c.Bounded && c.Nulls == 0 && c.MinInt == c.MaxInt:
-		return runs{[]uint32{uint32(n)}, &store.Vec{Kind: s.file.Columns[col].Kind, Ints: []int64{c.MinInt}}}, nil
+	case kind == store.KindInt && c.Dict == nil && c.Bounded && c.Nulls == 0 && c.MinInt == c.MaxInt:
+		return runs{[]uint32{uint32(n)}, &store.Vec{Kind: kind, Ints: []int64{c.MinInt}}}, nil
 	}
 	info := &s.groups[group]
 	bit := uint64(1) << col // 0 beyond the first 64

@@ -241,6 +241,9 @@ func (s *segment) column(group int, name string, lo, hi int, how *reading) (*sto
 	if col < 0 {
 		return s.absent(name, hi-lo), nil
 	}
+	if v := s.same(group, col, hi-lo); v != nil {
+		return v, nil
+	}
 	v, err := s.pages(group, col, lo, hi, how)
 	if err != nil {
 		return nil, fmt.Errorf("row group %d column %q: %w", group, name, err)
@@ -250,6 +253,9 @@ func (s *segment) column(group int, name string, lo, hi int, how *reading) (*sto
 
 func (s *segment) absent(name string, n int) *store.Vec {
 	if i := s.schema.Index(name); i >= 0 {
+		if s.schema.Fields[i].Kind == store.KindFloat {
+			return s.cache.repeated.float(0, n)
+		}
 		empty := colBuilder{kind: s.schema.Fields[i].Kind}
 		return empty.finish(n)
 	}

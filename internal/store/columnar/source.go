@@ -32,6 +32,9 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 	if col < 0 || len(rows) == 0 {
 		return g.seg.absent(name, len(rows)), nil
 	}
+	if v := g.seg.same(g.group, col, len(rows)); v != nil {
+		return v, nil
+	}
 	at := make([]uint32, len(rows))
 	for i, r := range rows {
 		at[i] = r + uint32(g.lo)

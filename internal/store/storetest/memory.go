@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,7 +144,7 @@ func alike(rows []Row, req store.ScanRequest) (kept []Row, counts []int64) {
 func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) ([]store.ColumnInfo, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	kinds := map[store.ColumnRef]store.Kind{}
+	kinds, lists := map[store.ColumnRef]store.Kind{}, map[store.ColumnRef]bool{}
 	for _, r := range m.rows {
 		if r.time() < from || r.time() >= to || !scope.Allows(r.product()) {
 			continue
@@ -152,6 +153,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 			if c.Scope == store.Intrinsic {
 				continue
 			}
+			lists[c] = lists[c] || strings.HasPrefix(v.Str, "[")
 			if k, ok := kinds[c]; ok && k != v.Kind {
 				kinds[c] = store.KindMixed
 			} else {
@@ -161,7 +163,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 	}
 	out := make([]store.ColumnInfo, 0, len(kinds))
 	for c, k := range kinds {
-		out = append(out, store.ColumnInfo{Ref: c, Kind: k})
+		out = append(out, store.ColumnInfo{Ref: c, Kind: k, Lists: lists[c]})
 	}
 	slices.SortFunc(out, func(a, b store.ColumnInfo) int {
 		return cmp.Or(cmp.Compare(a.Ref.Scope, b.Ref.Scope), cmp.Compare(a.Ref.Name, b.Ref.Name))

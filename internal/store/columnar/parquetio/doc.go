@@ -86,7 +86,7 @@ type Chunk struct {
 	Codec   format.CompressionCodec
 	Nulls   int64
 	// Bounded tells that all values are in [MinInt, MaxInt] or [MinStr, MaxStr],
-	// which are exact.
+	// which are exact. Bounds of floats are their bits in MinInt and MaxInt.
 	Bounded        bool
 	MinInt, MaxInt int64
 	MinStr, MaxStr string

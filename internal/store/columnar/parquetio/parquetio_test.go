@@ -219,6 +219,9 @@ func checkBounds(t *testing.T, c *Chunk, col Column, v *store.Vec) {
 			if c.Bounded && col.Kind == store.KindInt && (v.Ints[i] < c.MinInt || v.Ints[i] > c.MaxInt) {
 				t.Fatalf("%s: row %d is outside of its chunk's bounds", col.Name, i)
 			}
+			if c.Bounded && col.Kind == store.KindFloat && (v.Floats[i] < math.Float64frombits(uint64(c.MinInt)) || v.Floats[i] > math.Float64frombits(uint64(c.MaxInt))) {
+				t.Fatalf("%s: row %d is outside of its chunk's bounds", col.Name, i)
+			}
 		}
 	}
 }

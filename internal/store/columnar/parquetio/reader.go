@@ -344,7 +344,7 @@ func (f *File) Decode(group, column, lo, hi int, pages []PageData, dict []string
 
 // Window is the rows [lo, hi) of v.
 func Window(v *store.Vec, lo, hi int) *store.Vec {
-	out := &store.Vec{Kind: v.Kind, Dict: v.Dict}
+	out := &store.Vec{Kind: v.Kind, Dict: v.Dict, Same: v.Same}
 	if v.Valid != nil {
 		out.Valid = v.Valid[lo:hi]
 	}
