@@ -9,6 +9,8 @@ var ErrSampleLimit = errors.New("query keeps too many samples; narrow its select
 type accumulator interface {
 	reserve(groups int)
 	add(f *Frame, ids []uint32) error
+	// merge adds group from of another accumulator of the same aggregation.
+	merge(group int, other accumulator, from int)
 	values(group int) []float64
 }
 
@@ -17,7 +19,7 @@ func newAccumulator(a Aggregate) accumulator {
 	case Count, Bytes:
 		return &counter{a: a, steps: a.Steps(), win: newWindower(a), weights: a.weights()}
 	case Quantile, First, Last, Increase:
-		return &keeper{a: a}
+		return newKeeper(a)
 	}
 	return newFolder(a)
 }

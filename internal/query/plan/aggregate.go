@@ -44,7 +44,12 @@ type Aggregate struct {
 	// once for each worker of the scan. The other operations weigh nothing.
 	Weigh       func() Weights
 	SeriesLimit int // 0 is no limit
-	SampleLimit int // bounds the values kept by Quantile, First, Last and Increase; 0 is no limit
+	// SampleLimit bounds the values kept by Quantile, First, Last and Increase; 0 is
+	// no limit. Beyond it a quantile is computed from sketches, which the limit bounds.
+	SampleLimit int
+	// Fork, if set, makes the stages of a further worker of the scan. Without it
+	// stages run for one frame at a time.
+	Fork func() []Stage
 }
 
 // Steps is the number of windows.
@@ -76,6 +81,8 @@ type Result struct {
 	Groups  []Group
 	Stats   store.ScanStats
 	Partial bool // the budget ended the scan early
+	// Approximate tells that quantiles are from sketches, see SketchError.
+	Approximate bool
 }
 
 // RunAggregate executes scan, stages and aggregation. Statistics come with
@@ -84,16 +91,20 @@ func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s S
 	first := newPartial(a)
 	parts := []*partial{first}
 	var in inScan
-	if _, ok := first.acc.(merger); ok && len(stages) == 0 {
+	if len(stages) == 0 || a.Fork != nil {
 		// Every worker of the scan counts for itself.
 		in.worker = func() func(*store.Batch) error {
-			p := first
+			p, stages := first, stages
 			if p.used {
 				p = newPartial(a)
 				parts = append(parts, p)
+				if len(stages) > 0 {
+					stages = a.Fork()
+				}
 			}
 			p.used = true
-			return func(b *store.Batch) error { return p.add(&Frame{N: b.N, Cols: b.Cols, Counts: b.Counts}) }
+			var f Frame
+			return func(b *store.Batch) error { return f.through(ctx, b, stages, p.add) }
 		}
 	}
 	if a.Op == Count && len(stages) == 0 && !slices.Contains(a.Keys, a.Time) {
@@ -109,6 +120,12 @@ func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s S
 		if err := first.join(p); err != nil {
 			return res, err
 		}
+	}
+	if k, ok := first.acc.(*keeper); ok {
+		if err := k.bound(); err != nil {
+			return res, err
+		}
+		res.Approximate = k.approximate()
 	}
 	for i, key := range first.groups.groups {
 		res.Groups = append(res.Groups, Group{Key: key, Values: first.acc.values(i)})

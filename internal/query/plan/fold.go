@@ -74,30 +74,38 @@ const maxFolds = 2_000_000
 // much per window.
 const maxMerged = 120
 
-// folder keeps one fold per group and bucket. When the range is a multiple of
-// the step a bucket is as long as the step and a window is merged from the
-// buckets it covers, so that a row costs the same however long the range is;
+// bucketing divides time into what states are kept for. When the range is a
+// multiple of the step a bucket is as long as the step and a window is merged from
+// the buckets it covers, so that a row costs the same however long the range is;
 // else a bucket is a window.
-type folder struct {
-	a       Aggregate
+type bucketing struct {
 	buckets int
 	perWin  int // buckets of a window
 	win     windower
+}
+
+func newBucketing(a Aggregate) bucketing {
+	by := bucketing{perWin: 1}
+	if a.Step > 0 && a.Steps() > 1 && a.Range > a.Step && a.Range%a.Step == 0 && a.Range/a.Step <= maxMerged {
+		by.perWin = int(a.Range / a.Step)
+		a.Start -= int64(by.perWin-1) * a.Step
+		a.Range = a.Step
+	}
+	by.buckets, by.win = a.Steps(), newWindower(a)
+	return by
+}
+
+// folder keeps one fold per group and bucket.
+type folder struct {
+	bucketing
+	a       Aggregate
 	state   [][]fold
 	full    bool // the states would pass maxFolds
 	weights Weights
 }
 
 func newFolder(a Aggregate) *folder {
-	f := &folder{a: a, perWin: 1, weights: a.weights()}
-	b := a
-	if a.Step > 0 && a.Steps() > 1 && a.Range > a.Step && a.Range%a.Step == 0 && a.Range/a.Step <= maxMerged {
-		f.perWin = int(a.Range / a.Step)
-		b.Start -= int64(f.perWin-1) * a.Step
-		b.Range = a.Step
-	}
-	f.buckets, f.win = b.Steps(), newWindower(b)
-	return f
+	return &folder{bucketing: newBucketing(a), a: a, weights: a.weights()}
 }
 
 func (c *folder) reserve(groups int) {

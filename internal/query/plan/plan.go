@@ -81,6 +81,24 @@ type StageFunc func(f *Frame) error
 // Apply implements Stage.
 func (fn StageFunc) Apply(f *Frame) error { return fn(f) }
 
+// through makes f the frame of a batch and hands it over after its stages.
+func (f *Frame) through(ctx context.Context, b *store.Batch, stages []Stage, fn func(*Frame) error) error {
+	f.N, f.Sel, f.Counts = b.N, nil, b.Counts
+	f.Cols = append(f.Cols[:0], b.Cols...)
+	for _, st := range stages {
+		if err := st.Apply(f); err != nil {
+			return err
+		}
+		if f.Rows() == 0 {
+			return ctx.Err()
+		}
+	}
+	if err := fn(f); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 // run scans and hands over each frame after its stages. A used-up budget is not
 // an error but a partial answer: partial tells of it.
 func run(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error) (stats store.ScanStats, partial bool, err error) {
@@ -94,7 +112,7 @@ type inScan struct {
 }
 
 // runWorkers is run where in.worker, unless nil, makes the callback of each of the
-// scan's workers. Then there are no stages, and fn is for stores without workers.
+// scan's workers, and stages and fn are for stores without workers.
 func runWorkers(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error, in inScan) (stats store.ScanStats, partial bool, err error) {
 	if s.From >= s.To {
 		return stats, false, ctx.Err()
@@ -104,20 +122,8 @@ func runWorkers(ctx context.Context, src store.Scanner, scope model.Scope, s Sca
 	stats, err = src.Scan(ctx, scope, store.ScanRequest{
 		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget, Worker: in.worker, Alike: in.alike,
 	}, func(b *store.Batch) error {
-		f.N, f.Sel, f.Counts = b.N, nil, b.Counts
-		f.Cols = append(f.Cols[:0], b.Cols...)
-		for _, st := range stages {
-			if inner = st.Apply(&f); inner != nil {
-				return inner
-			}
-			if f.Rows() == 0 {
-				return ctx.Err()
-			}
-		}
-		if inner = fn(&f); inner != nil {
-			return inner
-		}
-		return ctx.Err()
+		inner = f.through(ctx, b, stages, fn)
+		return inner
 	})
 	switch {
 	case inner != nil && !errors.Is(inner, store.ErrStop):
