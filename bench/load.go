@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -240,6 +241,47 @@ func spanLoad(set *dataSet, o options) load {
 	}}
 }
 
+// Series of one instance, perInstance in all: requests by route and code, a
+// histogram of six routes, and gauges.
+var (
+	codes  = []string{"200", "404", "500"}
+	bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"}
+)
+
+const (
+	perInstance     = 100
+	requestSeries   = 24 // 8 routes, 3 codes
+	histogramSeries = 72 // 6 routes, 12 buckets
+	scrapeMs        = 15_000
+)
+
+// series is the labels of a series, sorted by name, and its value at a scrape.
+func series(s, scrape int) ([]prompb.Label, float64) {
+	k, instance := s%perInstance, s/perInstance
+	labels := []prompb.Label{
+		{Name: "__name__"}, {Name: "instance", Value: fmt.Sprintf("host-%d:9100", instance)},
+		{Name: "job", Value: "bench"}, {Name: "service", Value: fmt.Sprintf("svc-%d", instance%50)},
+	}
+	add := func(at int, name, value string) {
+		labels = slices.Insert(labels, at, prompb.Label{Name: name, Value: value})
+	}
+	switch {
+	case k < requestSeries:
+		labels[0].Value = "http_requests_total"
+		add(1, "code", codes[k%3])
+		add(4, "route", routes[k/3])
+		return labels, float64(scrape*(1+s%7) + s%1000)
+	case k < requestSeries+histogramSeries:
+		h := k - requestSeries
+		labels[0].Value = "http_request_duration_seconds_bucket"
+		add(3, "le", bounds[h%12])
+		add(4, "route", routes[h/12])
+		return labels, float64(scrape * (1 + h%12) * (1 + instance%3))
+	}
+	labels[0].Value = fmt.Sprintf("bench_gauge_%d", k)
+	return labels, float64((scrape*31 + s) % 1009)
+}
+
 func sampleLoad(o options) load {
 	const perRequest = 2000
 	return load{name: "samples (remote write 1)", folder: "metrics", rows: o.samples, batch: perRequest, path: "/api/v1/write",
@@ -248,14 +290,9 @@ func sampleLoad(o options) load {
 			var req prompb.WriteRequest
 			for i := range perRequest {
 				n := request*perRequest + i
-				s, scrape := n%o.series, n/o.series
+				labels, value := series(n%o.series, n/o.series)
 				req.Timeseries = append(req.Timeseries, prompb.TimeSeries{
-					Labels: []prompb.Label{
-						{Name: "__name__", Value: fmt.Sprintf("bench_metric_%d_total", s%50)},
-						{Name: "instance", Value: fmt.Sprintf("host-%d:9100", s/1000)}, {Name: "job", Value: "bench"},
-						{Name: "route", Value: routes[s%len(routes)]}, {Name: "series", Value: fmt.Sprint(s)},
-					},
-					Samples: []prompb.Sample{{Timestamp: began/1e6 + int64(scrape)*15_000, Value: float64(n)}},
+					Labels: labels, Samples: []prompb.Sample{{Timestamp: began/1e6 + int64(n/o.series)*scrapeMs, Value: value}},
 				})
 			}
 			body, err := req.Marshal()

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -33,6 +34,7 @@ type options struct {
 	senders, batch    int
 	rounds            int
 	keep              string
+	again             bool
 	profile           string
 	dialect           string
 	answers           string
@@ -64,6 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.batch, "batch", 1000, "rows per request")
 	flags.IntVar(&o.rounds, "rounds", 30, "repetitions of each query")
 	flags.StringVar(&o.keep, "keep", "", "directory to keep the data in; empty: a temporary one")
+	flags.BoolVar(&o.again, "again", false, "load nothing: ask the questions again of what a run with -keep and the same numbers of rows left")
 	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the log and span load to this directory (-hinomi only)")
 	flags.StringVar(&o.dialect, "dialect", "grafana", "what the server at -url speaks: grafana (Loki, Tempo, Prometheus APIs) or victorialogs")
 	flags.StringVar(&o.answers, "answers", "", "file of answers: written when it does not exist, else a time counts only where the answer is the same")
@@ -72,6 +75,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	set, err := readNezha(o.data)
 	if err != nil {
+		return err
+	}
+	if err := keepBegan(o); err != nil {
 		return err
 	}
 	srv, err := openServer(ctx, o)
@@ -85,8 +91,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.dialect != "grafana" && o.dialect != victoriaLogs {
 		return fmt.Errorf("dialect %q is not known: grafana or %s", o.dialect, victoriaLogs)
 	}
+	if o.again {
+		if err := srv.start(ctx); err != nil {
+			return err
+		}
+	}
 	for _, l := range []load{logLoad(set, o), spanLoad(set, o), sampleLoad(o)} {
-		if l.rows == 0 {
+		if l.rows == 0 || o.again {
 			continue
 		}
 		res, err := measure(ctx, srv, l, o)
@@ -121,6 +132,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintf(out, "| %s | %s | %.1f | %.1f |\n", q.name, r.hits, r.p50, r.p99)
 	}
 	return writeAnswers(o.answers, known, got)
+}
+
+// keepBegan notes beside the data when its rows seem to have happened, or reads that.
+func keepBegan(o options) error {
+	if o.keep == "" {
+		return nil
+	}
+	file := filepath.Join(o.keep, "began")
+	if !o.again {
+		return os.WriteFile(file, []byte(strconv.FormatInt(began, 10)), 0o600)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	began, err = strconv.ParseInt(string(b), 10, 64)
+	return err
 }
 
 // readAnswers returns the answers of an earlier run, nil when there was none.

@@ -66,9 +66,10 @@ func queries(set *dataSet, o options) []query {
 			return base + "/tempo/api/search?" + param("q", q, "limit", "20", "start", strconv.FormatInt(from/1e9, 10), "end", strconv.FormatInt(to/1e9+1, 10))
 		}}
 	}
+	lastScrape := int64(max(0, o.samples/max(1, o.series)-1)) * scrapeMs
 	prom := func(name, q string) query {
 		return query{name: name, url: func(base string) string {
-			return base + "/api/v1/query?" + param("query", q, "time", strconv.FormatInt(began/1e9+30, 10))
+			return base + "/api/v1/query?" + param("query", q, "time", strconv.FormatInt((began/1e6+lastScrape)/1000+1, 10))
 		}}
 	}
 	service := set.logs[0].service
@@ -105,7 +106,14 @@ func queries(set *dataSet, o options) []query {
 		)
 	}
 	if o.samples > 0 {
-		list = append(list, prom("promql: count of all", `count({job="bench"})`), prom("promql: sum by instance", `sum by (instance) ({__name__="bench_metric_7_total"})`))
+		list = append(list,
+			prom("promql: count of all", `count({job="bench"})`),
+			prom("promql: sum by instance", `sum by (instance) (http_requests_total)`),
+			prom("promql: rate by route", `sum by (route) (rate(http_requests_total[5m]))`),
+			prom("promql: histogram_quantile", `histogram_quantile(0.99, sum by (le, route) (rate(http_request_duration_seconds_bucket[5m])))`),
+			prom("promql: error ratio with join", `sum by (instance) (rate(http_requests_total{code=~"5.."}[5m])) / on (instance) sum by (instance) (rate(http_requests_total[5m]))`),
+			prom("promql: topk", `topk(10, sum by (instance) (bench_gauge_97))`),
+		)
 	}
 	return list
 }

@@ -79,6 +79,9 @@ func (v Value) String() string {
 // duplicates, is shared by every batch of the same segment or memtable block,
 // and may hold entries no row uses. Work per entry, not per row, where Codes is
 // set.
+//
+// Same, when set, says that every row has the value of row 0. Where it is not set
+// they may be equal all the same.
 type Vec struct {
 	Kind   Kind
 	Valid  []bool
@@ -88,6 +91,7 @@ type Vec struct {
 	Ints   []int64
 	Floats []float64
 	Mixed  []Value
+	Same   bool
 }
 
 // Null tells whether row i has no value.
@@ -140,4 +144,7 @@ func (v *Vec) Value(i int) Value {
 type Batch struct {
 	N    int
 	Cols []Vec
+	// Counts, when not nil, is how many rows each of the N stands for. Only who
+	// set ScanRequest.Alike meets it.
+	Counts []int64
 }

@@ -31,6 +31,9 @@ func Col(name string) ColumnRef { return ColumnRef{Intrinsic, name} }
 type ColumnInfo struct {
 	Ref  ColumnRef
 	Kind Kind // KindMixed when it was seen with several types
+	// Lists tells that some text may begin with "[", as that of an array does. It
+	// is true too where the store does not know.
+	Lists bool
 }
 
 // Intrinsic columns that logs and spans share.
@@ -70,6 +73,7 @@ const (
 	ColEvents     = "events"         // String: JSON array, empty when none
 	ColLinks      = "links"          // String: JSON array, empty when none
 	// ColWeight is Float: how many spans the row stands for, head sampling
-	// included. 0 when no sampling was decided: it counts as 1.
+	// included. 0 when no sampling was decided: the row stands for those that head
+	// sampling left out, which ColTraceState tells.
 	ColWeight = "sampling_weight"
 )

@@ -14,6 +14,8 @@ var (
 	// ErrBudget is when a query used up its time, row or byte budget. What was
 	// delivered until then is right but incomplete.
 	ErrBudget = errors.New("query budget used up")
+	// ErrMemory is when queries have no memory left. Retryable.
+	ErrMemory = errors.New("queries have used up their share of limits.memory: ask for less at once, try again later, or raise it")
 	// ErrOverloaded is when the memory for unsaved rows is full. Retryable.
 	ErrOverloaded = errors.New("store is overloaded, send again later")
 	// ErrNoSpace is when the disk is full. Retryable.
@@ -25,7 +27,7 @@ var (
 
 // Retryable tells whether the sender should send the same request again.
 func Retryable(err error) bool {
-	for _, e := range []error{ErrNotReady, ErrClosed, ErrOverloaded, ErrNoSpace, ErrStorage} {
+	for _, e := range []error{ErrNotReady, ErrClosed, ErrMemory, ErrOverloaded, ErrNoSpace, ErrStorage} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -37,6 +37,11 @@ type ScanRequest struct {
 	// beside other workers. Whoever aggregates keeps a state for each and joins
 	// them when Scan has returned. A store without workers ignores it.
 	Worker func() func(*Batch) error
+	// Alike, if set, gives the interval (both inclusive) around a time in which
+	// the rows need not be told apart by time: of rows that are equal in the other
+	// columns one may come for all, with the time of any, see Batch.Counts. It needs
+	// AnyOrder and is called by several workers at once.
+	Alike  func(ts int64) (lo, hi int64)
 	Budget Budget
 }
 

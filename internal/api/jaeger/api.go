@@ -5,7 +5,6 @@
 package jaeger
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,14 +13,12 @@ import (
 	"strings"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/api/compress"
 	"hinomi/internal/model"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
 )
-
-// statusClientClosed is the code for a client that went away.
-const statusClientClosed = 499
 
 // Link is a number of calls from one service to another.
 type Link struct {
@@ -84,45 +81,16 @@ func (a *API) Register(root *http.ServeMux) {
 		if strings.HasPrefix(r.URL.Path, "/jaeger/api/metrics/") || strings.HasPrefix(r.URL.Path, "/jaeger/api/archive/") {
 			code = http.StatusNotImplemented
 		}
-		return &statusError{code, fmt.Errorf("%s %s is not part of the Jaeger API here", r.Method, r.URL.Path)}
+		return &apierr.Error{Code: code, Err: fmt.Errorf("%s %s is not part of the Jaeger API here", r.Method, r.URL.Path)}
 	}))
 }
 
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-func badRequest(format string, args ...any) error {
-	return &statusError{http.StatusBadRequest, fmt.Errorf(format, args...)}
-}
-
 func badParam(name string, err error) error {
-	return badRequest("unable to parse param '%s': %w", name, err)
+	return apierr.BadRequest("unable to parse param '%s': %w", name, err)
 }
 
-func statusOf(err error) int {
-	var se *statusError
-	var pe *traceql.ParseError
-	switch {
-	case errors.As(err, &se):
-		return se.code
-	case errors.As(err, &pe), errors.Is(err, traceql.ErrLimit):
-		return http.StatusBadRequest
-	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, context.Canceled):
-		return statusClientClosed
-	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusGatewayTimeout
-	case store.Retryable(err):
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
+// statusOf chooses the status for an error of any layer.
+func statusOf(err error) int { return apierr.Status(err, traceql.AtFault) }
 
 // response is the envelope of the UI's JSON.
 type response struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/query/plan"
 	"hinomi/internal/store"
@@ -106,7 +107,7 @@ func (a *API) operationsOf(r *http.Request, service, kind string) ([]operation, 
 func (a *API) operations(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	if q.Get("service") == "" {
-		return badRequest("parameter 'service' is required")
+		return apierr.BadRequest("parameter 'service' is required")
 	}
 	ops, err := a.operationsOf(r, q.Get("service"), q.Get("spanKind"))
 	if err != nil {
@@ -134,7 +135,7 @@ func (a *API) operationNames(w http.ResponseWriter, r *http.Request) error {
 func (a *API) operationsV3(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	if q.Get("service") == "" {
-		return badRequest("malformed parameter service: it is required")
+		return apierr.BadRequest("malformed parameter service: it is required")
 	}
 	ops, err := a.operationsOf(r, q.Get("service"), param(q, "spanKind", "span_kind"))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/query/traceql"
 )
 
@@ -145,7 +146,7 @@ func (a *API) parseQuery(p url.Values) (query, error) {
 		}
 	}
 	if q.min != 0 && q.max != 0 && q.max < q.min {
-		return q, badRequest("'maxDuration' should be greater than 'minDuration'")
+		return q, apierr.BadRequest("'maxDuration' should be greater than 'minDuration'")
 	}
 	return q, nil
 }
@@ -156,14 +157,14 @@ func parseTags(simple, objects []string) (map[string]string, error) {
 	for _, s := range simple {
 		k, v, ok := strings.Cut(s, ":")
 		if !ok {
-			return nil, badRequest("malformed 'tag' parameter, expecting key:value, received: %s", s)
+			return nil, apierr.BadRequest("malformed 'tag' parameter, expecting key:value, received: %s", s)
 		}
 		out[k] = v
 	}
 	for _, s := range objects {
 		var m map[string]string
 		if err := json.Unmarshal([]byte(s), &m); err != nil {
-			return nil, badRequest("malformed 'tags' parameter, cannot unmarshal JSON: %w", err)
+			return nil, apierr.BadRequest("malformed 'tags' parameter, cannot unmarshal JSON: %w", err)
 		}
 		maps.Copy(out, m)
 	}
@@ -180,7 +181,7 @@ func microseconds(p url.Values, name string, def time.Time) (time.Time, error) {
 		return def, badParam(name, err)
 	}
 	if n < 0 || n > math.MaxInt64/1000 {
-		return def, badRequest("unable to parse param '%s': %d is out of range: give microseconds since 1970", name, n)
+		return def, apierr.BadRequest("unable to parse param '%s': %d is out of range: give microseconds since 1970", name, n)
 	}
 	return time.UnixMicro(n), nil
 }
@@ -214,28 +215,28 @@ func parseQueryV3(p url.Values) (query, error) {
 	}
 	if s := p.Get("query.attributes"); s != "" {
 		if err := json.Unmarshal([]byte(s), &q.tags); err != nil {
-			return q, badRequest("malformed parameter query.attributes: %w", err)
+			return q, apierr.BadRequest("malformed parameter query.attributes: %w", err)
 		}
 	}
 	times := map[string]*time.Time{"query.startTimeMin": &q.start, "query.startTimeMax": &q.end}
 	for name, old := range map[string]string{"query.startTimeMin": "query.start_time_min", "query.startTimeMax": "query.start_time_max"} {
 		s := param(p, name, old)
 		if s == "" {
-			return q, badRequest("query.startTimeMin and query.startTimeMax are required")
+			return q, apierr.BadRequest("query.startTimeMin and query.startTimeMax are required")
 		}
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {
-			return q, badRequest("malformed parameter %s: %w", name, err)
+			return q, apierr.BadRequest("malformed parameter %s: %w", name, err)
 		}
 		*times[name] = t
 	}
 	if !q.start.Before(q.end) {
-		return q, badRequest("query.startTimeMin must be before query.startTimeMax")
+		return q, apierr.BadRequest("query.startTimeMin must be before query.startTimeMax")
 	}
 	if s := param(p, "query.searchDepth", "query.search_depth", "query.num_traces"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			return q, badRequest("malformed parameter query.searchDepth: %w", err)
+			return q, apierr.BadRequest("malformed parameter query.searchDepth: %w", err)
 		}
 		if n > 0 {
 			q.limit = n
@@ -246,7 +247,7 @@ func parseQueryV3(p url.Values) (query, error) {
 		if s := param(p, name, old); s != "" {
 			d, err := time.ParseDuration(s)
 			if err != nil {
-				return q, badRequest("malformed parameter %s: %w", name, err)
+				return q, apierr.BadRequest("malformed parameter %s: %w", name, err)
 			}
 			*durations[name] = d
 		}

@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/store"
 )
@@ -35,7 +36,7 @@ func traceID(s string) (id [16]byte, err error) {
 			return id, nil
 		}
 	}
-	return id, badRequest("strconv.ParseUint: parsing %q: invalid trace id: give up to 32 hex digits", s)
+	return id, apierr.BadRequest("strconv.ParseUint: parsing %q: invalid trace id: give up to 32 hex digits", s)
 }
 
 // find searches and reads the traces whole, newest first.
@@ -126,7 +127,7 @@ func (a *API) byIDs(w http.ResponseWriter, r *http.Request, ids []string) error 
 	for _, s := range ids {
 		id, err := traceID(s)
 		if err != nil {
-			return badRequest("cannot parse traceID param: %w", err)
+			return apierr.BadRequest("cannot parse traceID param: %w", err)
 		}
 		td, _, err := a.o.Store.Trace(r.Context(), a.o.Scope(r), id, 0, 0)
 		if errors.Is(err, store.ErrNotFound) {
@@ -184,7 +185,7 @@ func (a *API) dependencies(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if lookback <= 0 || lookback > end {
-		return badRequest("unable to parse param 'lookback': %d ms is not between 0 and endTs", lookback)
+		return apierr.BadRequest("unable to parse param 'lookback': %d ms is not between 0 and endTs", lookback)
 	}
 	links, err := a.o.Dependencies(r, time.UnixMilli(end-lookback), time.UnixMilli(end))
 	if err != nil {

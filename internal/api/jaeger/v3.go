@@ -12,6 +12,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"hinomi/internal/api/apierr"
 )
 
 func (a *API) searchV3(w http.ResponseWriter, r *http.Request) error {
@@ -29,7 +31,7 @@ func (a *API) searchV3(w http.ResponseWriter, r *http.Request) error {
 func (a *API) traceV3(w http.ResponseWriter, r *http.Request) error {
 	id, err := traceID(r.PathValue("id"))
 	if err != nil {
-		return badRequest("malformed parameter trace_id: %w", err)
+		return apierr.BadRequest("malformed parameter trace_id: %w", err)
 	}
 	p := r.URL.Query()
 	var bounds [2]int64
@@ -40,7 +42,7 @@ func (a *API) traceV3(w http.ResponseWriter, r *http.Request) error {
 		}
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {
-			return badRequest("malformed parameter %s: %w", names[0], err)
+			return apierr.BadRequest("malformed parameter %s: %w", names[0], err)
 		}
 		bounds[i] = t.UnixNano()
 	}
@@ -61,7 +63,7 @@ func (a *API) traceV3(w http.ResponseWriter, r *http.Request) error {
 // {"result": OTLP's TracesData}.
 func writeTraces(w http.ResponseWriter, list []ptrace.Traces) error {
 	if len(list) == 0 {
-		return &statusError{http.StatusNotFound, errors.New("No traces found")} //nolint:staticcheck // clients know the text
+		return &apierr.Error{Code: http.StatusNotFound, Err: errors.New("No traces found")} //nolint:staticcheck // clients know the text
 	}
 	all := ptrace.NewTraces()
 	for _, td := range list {

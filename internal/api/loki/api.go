@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
@@ -30,9 +31,6 @@ const (
 // apiVersion is the version of Loki whose API is spoken: Grafana turns features on by
 // it.
 const apiVersion = "3.7.0"
-
-// statusClientClosed is nginx's code for a client that went away; Loki uses it.
-const statusClientClosed = 499
 
 // Gate takes in what was pushed. source names the door for the ledger.
 type Gate func(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error)
@@ -125,39 +123,21 @@ func (a *API) Register(mux *http.ServeMux) {
 	})
 }
 
-// statusError is an error with the status to answer with.
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-func badRequest(err error) error { return &statusError{http.StatusBadRequest, err} }
+func badRequest(err error) error { return &apierr.Error{Code: http.StatusBadRequest, Err: err} }
 
 // statusOf chooses the status for an error of any layer.
 func statusOf(err error) int {
-	var se *statusError
-	var pe *logql.ParseError
-	var pipe *logql.PipelineError
-	switch {
-	case errors.As(err, &se):
-		return se.code
-	case errors.As(err, &pe), errors.As(err, &pipe), errors.Is(err, logql.ErrLimit):
-		return http.StatusBadRequest
-	case errors.Is(err, context.Canceled):
-		return statusClientClosed
-	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusGatewayTimeout
-	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, store.ErrOverloaded):
-		return http.StatusTooManyRequests
-	case store.Retryable(err):
-		return http.StatusServiceUnavailable
+	code := apierr.Status(err, atFault)
+	if code == http.StatusServiceUnavailable && errors.Is(err, store.ErrOverloaded) {
+		return http.StatusTooManyRequests // as Loki asks its clients to slow down
 	}
-	return http.StatusInternalServerError
+	return code
+}
+
+func atFault(err error) bool {
+	var parse *logql.ParseError
+	var pipeline *logql.PipelineError
+	return errors.As(err, &parse) || errors.As(err, &pipeline) || errors.Is(err, logql.ErrLimit)
 }
 
 func (a *API) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {

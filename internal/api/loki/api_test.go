@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
 	"hinomi/internal/store"
@@ -311,7 +312,7 @@ func TestClientGone(t *testing.T) {
 		r := httptest.NewRequest("GET", "/loki/api/v1/query_range?query="+url.QueryEscape(q), nil).WithContext(ctx)
 		w := httptest.NewRecorder()
 		f.mux.ServeHTTP(w, r)
-		if w.Code != statusClientClosed {
+		if w.Code != apierr.ClientClosed {
 			t.Error(q, w.Code, w.Body)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/query/logql"
 )
@@ -38,7 +39,7 @@ type Deleter interface {
 
 func (a *API) deleter() (Deleter, error) {
 	if a.o.Deleter == nil {
-		return nil, &statusError{http.StatusNotFound, errors.New("log deletion is not available here; logs leave by retention (logs.retention in the configuration)")}
+		return nil, &apierr.Error{Code: http.StatusNotFound, Err: errors.New("log deletion is not available here; logs leave by retention (logs.retention in the configuration)")}
 	}
 	return a.o.Deleter, nil
 }

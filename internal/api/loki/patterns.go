@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 )
 
@@ -40,7 +41,7 @@ const minPatternStep = 10 * time.Second
 
 func (a *API) patterns(w http.ResponseWriter, r *http.Request) error {
 	if a.o.Patterns == nil {
-		return &statusError{http.StatusNotFound, errors.New("log patterns are not collected here")}
+		return &apierr.Error{Code: http.StatusNotFound, Err: errors.New("log patterns are not collected here")}
 	}
 	from, to, sel, err := a.labelRange(w, r)
 	if err != nil {

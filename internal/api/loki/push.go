@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -91,7 +92,7 @@ func (a *API) decodePush(w http.ResponseWriter, r *http.Request, room *memory.Re
 }
 
 func tooLarge(limit int64) error {
-	return &statusError{http.StatusRequestEntityTooLarge, fmt.Errorf("push is larger than %d bytes: send smaller batches", limit)}
+	return &apierr.Error{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("push is larger than %d bytes: send smaller batches", limit)}
 }
 
 // pushBody reads and decompresses the request within its limits.
@@ -132,7 +133,7 @@ func (a *API) pushBody(w http.ResponseWriter, r *http.Request, room *memory.Requ
 	case enc == "" || enc == "identity":
 		return raw, isJSON, nil
 	}
-	return nil, isJSON, &statusError{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Encoding %q is not supported: use gzip, snappy or none", enc)}
+	return nil, isJSON, &apierr.Error{Code: http.StatusUnsupportedMediaType, Err: fmt.Errorf("Content-Encoding %q is not supported: use gzip, snappy or none", enc)}
 }
 
 // readAll reads at most limit bytes; more is an error. length is how many are

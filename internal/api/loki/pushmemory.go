@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/memory"
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -31,7 +32,7 @@ func noMemory(err error) bool {
 func (a *API) refused(w http.ResponseWriter, err error) error {
 	a.o.Malformed(sourcePush, model.Logs, err)
 	if errors.Is(err, memory.ErrTooLarge) {
-		return &statusError{http.StatusRequestEntityTooLarge, err}
+		return &apierr.Error{Code: http.StatusRequestEntityTooLarge, Err: err}
 	}
 	if store.Retryable(err) {
 		w.Header().Set("Retry-After", retryAfter)

@@ -4,7 +4,6 @@
 package tempo
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,14 +15,12 @@ import (
 	"strconv"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/api/compress"
 	"hinomi/internal/model"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
 )
-
-// statusClientClosed is the code for a client that went away.
-const statusClientClosed = 499
 
 // defaultSince is the range of a search that names none. Tempo looks at what its
 // ingesters hold then, which has no counterpart here.
@@ -81,37 +78,8 @@ func (a *API) Register(root *http.ServeMux) {
 	mux.HandleFunc(p+"echo", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "echo") })
 }
 
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-func badRequest(format string, args ...any) error {
-	return &statusError{http.StatusBadRequest, fmt.Errorf(format, args...)}
-}
-
-func statusOf(err error) int {
-	var se *statusError
-	var pe *traceql.ParseError
-	switch {
-	case errors.As(err, &se):
-		return se.code
-	case errors.As(err, &pe), errors.Is(err, traceql.ErrLimit):
-		return http.StatusBadRequest
-	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, context.Canceled):
-		return statusClientClosed
-	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusGatewayTimeout
-	case store.Retryable(err):
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
+// statusOf chooses the status for an error of any layer.
+func statusOf(err error) int { return apierr.Status(err, traceql.AtFault) }
 
 func (a *API) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -139,7 +107,7 @@ func seconds(name, s string, def time.Time) (time.Time, error) {
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(f) || f < 0 || f > math.MaxInt64/1e9 {
-		return def, badRequest("invalid %s %q: give Unix seconds", name, s)
+		return def, apierr.BadRequest("invalid %s %q: give Unix seconds", name, s)
 	}
 	sec, frac := math.Modf(f)
 	return time.Unix(int64(sec), int64(frac*1e9)), nil
@@ -155,7 +123,7 @@ func (a *API) bounds(r *http.Request) (start, end time.Time, err error) {
 		return start, end, err
 	}
 	if !start.Before(end) {
-		return start, end, badRequest("http parameter start must be before end. received start=%d end=%d", start.Unix(), end.Unix())
+		return start, end, apierr.BadRequest("http parameter start must be before end. received start=%d end=%d", start.Unix(), end.Unix())
 	}
 	return start, end, nil
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
@@ -106,7 +107,7 @@ func grpcStatus(err error) error {
 		code = codes.InvalidArgument
 	case http.StatusNotFound:
 		code = codes.NotFound
-	case statusClientClosed:
+	case apierr.ClientClosed:
 		code = codes.Canceled
 	case http.StatusGatewayTimeout:
 		code = codes.DeadlineExceeded
@@ -127,7 +128,7 @@ func (a *API) secondsBounds(start, end uint64) (from, to time.Time, err error) {
 		from = time.Unix(int64(start), 0)
 	}
 	if !from.Before(to) {
-		return from, to, badRequest("start must be before end. received start=%d end=%d", start, end)
+		return from, to, apierr.BadRequest("start must be before end. received start=%d end=%d", start, end)
 	}
 	return from, to, nil
 }

@@ -10,14 +10,16 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/query/traceql"
 )
 
 // metricsSince is the range of a metrics query that names none, as in Tempo.
 const metricsSince = time.Hour
 
-type rangeResponse struct {
-	Series  []rangeSeries `json:"series"`
+// metricsResponse is the answer to a metrics query with series of one kind.
+type metricsResponse[S rangeSeries | instantSeries] struct {
+	Series  []S           `json:"series"`
 	Metrics searchMetrics `json:"metrics"`
 	Status  string        `json:"status,omitempty"`
 	Message string        `json:"message,omitempty"`
@@ -40,13 +42,6 @@ type exemplar struct {
 	Ts     string      `json:"timestampMs"`
 }
 
-type instantResponse struct {
-	Series  []instantSeries `json:"series"`
-	Metrics searchMetrics   `json:"metrics"`
-	Status  string          `json:"status,omitempty"`
-	Message string          `json:"message,omitempty"`
-}
-
 type instantSeries struct {
 	Labels []attribute `json:"labels,omitempty"`
 	Value  any         `json:"value,omitempty"`
@@ -61,36 +56,32 @@ func zeroless(v float64) any {
 }
 
 func (a *API) queryRange(w http.ResponseWriter, r *http.Request) error {
-	req, err := a.metricsRequest(r.URL.Query(), false)
-	if err != nil {
-		return err
-	}
-	res, err := a.o.Engine.Metrics(r.Context(), a.o.Scope(r), req)
-	if err != nil {
-		return err
-	}
-	if wantsProtobuf(r) {
-		return writeProto(w, rangeWire(res))
-	}
-	out := rangeResponse{Series: []rangeSeries{}, Metrics: metricsOf(res.Stats).done(res.Partial)}
-	out.Status, out.Message = partialStatus(res.Partial, res.Message)
-	for _, s := range res.Series {
-		rs := rangeSeries{Labels: attributesOf(s.Labels), Samples: []sample{}}
+	return answerMetrics(a, w, r, false, rangeWire, func(res *traceql.MetricsResult, s *traceql.Series) rangeSeries {
+		out := rangeSeries{Labels: attributesOf(s.Labels), Samples: []sample{}}
 		for k, v := range s.Values {
 			if !math.IsNaN(v) {
-				rs.Samples = append(rs.Samples, sample{strconv.FormatInt(res.Times[k], 10), zeroless(v)})
+				out.Samples = append(out.Samples, sample{strconv.FormatInt(res.Times[k], 10), zeroless(v)})
 			}
 		}
 		for _, e := range s.Exemplars {
-			rs.Exemplars = append(rs.Exemplars, exemplar{attributesOf(e.Labels), zeroless(e.Value), strconv.FormatInt(e.Ts, 10)})
+			out.Exemplars = append(out.Exemplars, exemplar{attributesOf(e.Labels), zeroless(e.Value), strconv.FormatInt(e.Ts, 10)})
 		}
-		out.Series = append(out.Series, rs)
-	}
-	return writeJSON(w, out)
+		return out
+	})
 }
 
 func (a *API) queryInstant(w http.ResponseWriter, r *http.Request) error {
-	req, err := a.metricsRequest(r.URL.Query(), true)
+	return answerMetrics(a, w, r, true, instantWire, func(_ *traceql.MetricsResult, s *traceql.Series) instantSeries {
+		return instantSeries{attributesOf(s.Labels), zeroless(s.Values[0])}
+	})
+}
+
+// answerMetrics answers a metrics query in protobuf or in JSON, for which render
+// makes what stands for a series.
+func answerMetrics[S rangeSeries | instantSeries](a *API, w http.ResponseWriter, r *http.Request, instant bool,
+	proto func(traceql.MetricsResult) message, render func(*traceql.MetricsResult, *traceql.Series) S,
+) error {
+	req, err := a.metricsRequest(r.URL.Query(), instant)
 	if err != nil {
 		return err
 	}
@@ -99,12 +90,12 @@ func (a *API) queryInstant(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wantsProtobuf(r) {
-		return writeProto(w, instantWire(res))
+		return writeProto(w, proto(res))
 	}
-	out := instantResponse{Series: []instantSeries{}, Metrics: metricsOf(res.Stats).done(res.Partial)}
+	out := metricsResponse[S]{Series: []S{}, Metrics: metricsOf(res.Stats).done(res.Partial)}
 	out.Status, out.Message = partialStatus(res.Partial, res.Message)
-	for _, s := range res.Series {
-		out.Series = append(out.Series, instantSeries{attributesOf(s.Labels), zeroless(s.Values[0])})
+	for i := range res.Series {
+		out.Series = append(out.Series, render(&res, &res.Series[i]))
 	}
 	return writeJSON(w, out)
 }
@@ -147,19 +138,19 @@ func metricsBounds(q url.Values, now time.Time) (start, end time.Time, err error
 	if s := q.Get("since"); s != "" {
 		d, err := model.ParseDuration(s)
 		if err != nil {
-			return start, end, badRequest("could not parse 'since' parameter: %w", err)
+			return start, end, apierr.BadRequest("could not parse 'since' parameter: %w", err)
 		}
 		since = time.Duration(d)
 	}
 	if end, err = timestamp(q.Get("end"), now); err != nil {
-		return start, end, badRequest("could not parse 'end' parameter: %w", err)
+		return start, end, apierr.BadRequest("could not parse 'end' parameter: %w", err)
 	}
 	from := end
 	if end.After(now) {
 		from = now
 	}
 	if start, err = timestamp(q.Get("start"), from.Add(-since)); err != nil {
-		return start, end, badRequest("could not parse 'start' parameter: %w", err)
+		return start, end, apierr.BadRequest("could not parse 'start' parameter: %w", err)
 	}
 	return start, end, nil
 }
@@ -199,16 +190,16 @@ func stepOf(s string, start, end time.Time) (time.Duration, error) {
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		d := f * float64(time.Second)
 		if math.IsNaN(d) || d > math.MaxInt64 || d < math.MinInt64 {
-			return 0, badRequest("cannot parse %q to a valid duration. It overflows int64", s)
+			return 0, apierr.BadRequest("cannot parse %q to a valid duration. It overflows int64", s)
 		}
 		if d < 0 {
-			return 0, badRequest("cannot parse %q: step must be positive", s)
+			return 0, apierr.BadRequest("cannot parse %q: step must be positive", s)
 		}
 		return time.Duration(d), nil
 	}
 	d, err := model.ParseDuration(s)
 	if err != nil {
-		return 0, badRequest("cannot parse %q to a valid duration", s)
+		return 0, apierr.BadRequest("cannot parse %q to a valid duration", s)
 	}
 	return time.Duration(d), nil
 }

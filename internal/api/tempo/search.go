@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/query/traceql"
 	"hinomi/internal/store"
 )
@@ -193,22 +194,22 @@ func (a *API) searchRequest(r *http.Request) (traceql.Request, error) {
 	for name, dst := range map[string]*int{"limit": &req.Limit, "spss": &req.Spss} {
 		if s := q.Get(name); s != "" {
 			if *dst, err = strconv.Atoi(s); err != nil || *dst <= 0 {
-				return req, badRequest("invalid %s: must be a positive number", name)
+				return req, apierr.BadRequest("invalid %s: must be a positive number", name)
 			}
 		}
 	}
 	for name, dst := range map[string]*time.Duration{"minDuration": &req.MinDuration, "maxDuration": &req.MaxDuration} {
 		if s := q.Get(name); s != "" {
 			if *dst, err = time.ParseDuration(s); err != nil || *dst < 0 {
-				return req, badRequest("invalid %s %q: write a duration such as 100ms", name, s)
+				return req, apierr.BadRequest("invalid %s %q: write a duration such as 100ms", name, s)
 			}
 		}
 	}
 	if req.MaxDuration > 0 && req.MaxDuration < req.MinDuration {
-		return req, badRequest("invalid maxDuration: must be greater than minDuration")
+		return req, apierr.BadRequest("invalid maxDuration: must be greater than minDuration")
 	}
 	if req.Query != "" && q.Get("tags") != "" {
-		return req, badRequest("invalid request: can't specify tags and q in the same query")
+		return req, apierr.BadRequest("invalid request: can't specify tags and q in the same query")
 	}
 	if req.Query == "" {
 		req.Query, err = tagsQuery(q)
@@ -237,7 +238,7 @@ func tagsQuery(q url.Values) (string, error) {
 	for strings.TrimSpace(rest) != "" {
 		m := tagPair.FindStringSubmatch(rest)
 		if m == nil {
-			return "", badRequest("invalid tags %q: write key=value pairs with spaces between", q.Get("tags"))
+			return "", apierr.BadRequest("invalid tags %q: write key=value pairs with spaces between", q.Get("tags"))
 		}
 		rest = rest[len(m[0]):]
 		val := m[2]

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/model"
 	"hinomi/internal/query/traceql"
 )
@@ -29,7 +30,7 @@ var tagScopeNames = []string{"", "none", "span", "resource", "instrumentation", 
 // tagScopes lists tags by scope.
 func (a *API) tagScopes(ctx context.Context, s model.Scope, q tagsRequest) ([]scopeTags, error) {
 	if !slices.Contains(tagScopeNames, q.scope) {
-		return nil, badRequest("invalid scope %q: use span, resource, instrumentation, event, link or intrinsic", q.scope)
+		return nil, apierr.BadRequest("invalid scope %q: use span, resource, instrumentation, event, link or intrinsic", q.scope)
 	}
 	wants := func(name string) bool { return q.scope == "" || q.scope == "none" || q.scope == name }
 	out := []scopeTags{}
@@ -67,7 +68,7 @@ func (a *API) httpTagScopes(r *http.Request) ([]scopeTags, string, error) {
 	}
 	if s := p.Get("limit"); s != "" {
 		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 0 {
-			return nil, "", badRequest("invalid limit: must be a non-negative number")
+			return nil, "", apierr.BadRequest("invalid limit: must be a non-negative number")
 		}
 	}
 	scopes, err := a.tagScopes(r.Context(), a.o.Scope(r), q)
@@ -132,7 +133,7 @@ func (a *API) httpValues(r *http.Request, attr *traceql.Attribute) ([]traceql.St
 	}
 	if s := p.Get("limit"); s != "" {
 		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 0 {
-			return nil, searchMetrics{}, badRequest("invalid limit: must be a non-negative number")
+			return nil, searchMetrics{}, apierr.BadRequest("invalid limit: must be a non-negative number")
 		}
 	}
 	return a.values(r.Context(), a.o.Scope(r), q)

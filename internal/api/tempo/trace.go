@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"hinomi/internal/api/apierr"
 	"hinomi/internal/store"
 )
 
@@ -16,11 +17,11 @@ const protobufType = "application/protobuf"
 // traceID reads up to 32 hex digits; leading zeros may be missing.
 func traceID(s string) (id [16]byte, err error) {
 	if s == "" || len(s) > 32 {
-		return id, badRequest("trace IDs have 1 to 32 hex characters, got %q", s)
+		return id, apierr.BadRequest("trace IDs have 1 to 32 hex characters, got %q", s)
 	}
 	b, err := hex.DecodeString(strings.Repeat("0", 32-len(s)) + s)
 	if err != nil {
-		return id, badRequest("trace IDs can only contain hex characters: %q", s)
+		return id, apierr.BadRequest("trace IDs can only contain hex characters: %q", s)
 	}
 	copy(id[:], b)
 	return id, nil

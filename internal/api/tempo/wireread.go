@@ -2,6 +2,8 @@ package tempo
 
 import (
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"hinomi/internal/api/apierr"
 )
 
 // fields are those of a request. Of a field that comes twice the last counts,
@@ -17,7 +19,7 @@ func readFields(m message) (fields, error) {
 	for b := []byte(m); len(b) > 0; {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return f, badRequest("request is not protobuf: %w", protowire.ParseError(n))
+			return f, apierr.BadRequest("request is not protobuf: %w", protowire.ParseError(n))
 		}
 		b = b[n:]
 		switch typ {
@@ -32,7 +34,7 @@ func readFields(m message) (fields, error) {
 			n = protowire.ConsumeFieldValue(num, typ, b)
 		}
 		if n < 0 {
-			return f, badRequest("request is not protobuf: %w", protowire.ParseError(n))
+			return f, apierr.BadRequest("request is not protobuf: %w", protowire.ParseError(n))
 		}
 		b = b[n:]
 	}

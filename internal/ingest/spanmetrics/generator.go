@@ -111,7 +111,7 @@ func (g *Generator) Observe(scope model.Scope, td ptrace.Traces) {
 
 // span counts one span, of which nothing may be kept.
 func (g *Generator) span(svc serviceKey, sp *span, now time.Time) {
-	weight := samplingWeight(sp.state)
+	weight := 1 / model.HeadProbability(sp.state)
 	seconds := sp.seconds()
 	key := spanKey{svc, sp.name, sp.kind, sp.status}
 	s := g.spans[key]

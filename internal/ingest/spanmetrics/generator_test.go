@@ -168,14 +168,17 @@ func TestAFailedWriteLosesNothing(t *testing.T) {
 	})
 }
 
-func TestHeadSamplingWeight(t *testing.T) {
-	for state, want := range map[string]float64{
-		"": 1, "vendor=x": 1, "ot=th:8": 2, "a=b,ot=rv:1;th:c": 4, "ot=th:0": 1, "ot=th:zz": 1, "ot=th:fff": 4096,
-	} {
-		if got := samplingWeight(state); math.Abs(got-want) > 1e-9 {
-			t.Errorf("%q weighs %v, want %v", state, got, want)
-		}
-	}
+func TestHeadSampledSpansCountForThoseLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := newGenerator()
+		time.Sleep(5 * time.Second)
+		g.Observe(model.ScopeAll(), traces(
+			spanOf{service: "a", name: "x", kind: ptrace.SpanKindServer, trace: 1, id: 1, state: "ot=th:c"}, // 1 of 4
+			spanOf{service: "a", name: "x", kind: ptrace.SpanKindServer, trace: 2, id: 2, state: "vendor=x"},
+		))
+		g.Write(context.Background())
+		r.expect(t, `{__name__="traces_spanmetrics_calls_total", service="a", span_kind="SPAN_KIND_SERVER", span_name="x", status_code="STATUS_CODE_UNSET"}`, 0, 5)
+	})
 }
 
 func TestServiceGraph(t *testing.T) {

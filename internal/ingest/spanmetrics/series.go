@@ -112,32 +112,6 @@ func spanLabels(k spanKey) []labels.Label {
 	return ls
 }
 
-// spanSeconds is the duration of a span, never negative.
-// samplingWeight is how many spans one head-sampled span stands for: the
-// inverse of the probability in the tracestate's "ot=th:…" (OpenTelemetry
-// TraceState: Probability Sampling, "rejection threshold").
-func samplingWeight(state string) float64 {
-	for member := range strings.SplitSeq(state, ",") {
-		value, ok := strings.CutPrefix(strings.TrimSpace(member), "ot=")
-		if !ok {
-			continue
-		}
-		for field := range strings.SplitSeq(value, ";") {
-			th, ok := strings.CutPrefix(field, "th:")
-			if !ok || th == "" || len(th) > 14 {
-				continue
-			}
-			n, err := strconv.ParseUint(th+strings.Repeat("0", 14-len(th)), 16, 64)
-			if err != nil {
-				continue
-			}
-			const whole = 1 << 56
-			return whole / float64(whole-n)
-		}
-	}
-	return 1
-}
-
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func clone(s string) string { return strings.Clone(s) }

@@ -68,6 +68,13 @@ func compile(e *LogExpr, s *schema) *compiled {
 	return c
 }
 
+// fork compiles e, of which c was compiled, for a further worker of the same scan.
+func (c *compiled) fork(e *LogExpr) *compiled {
+	f := compile(e, c.schema)
+	f.scan, f.index = c.scan, c.index
+	return f
+}
+
 // dropsLines tells whether a stage filters.
 func dropsLines(s Stage) bool {
 	switch s.(type) {

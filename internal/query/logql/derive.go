@@ -53,7 +53,26 @@ func newDerive(p rangePlan, c *compiled) *derive {
 	return d
 }
 
-func (d *derive) labelsOf(key []store.Value) labels.Labels { return d.groups[key[0].Str] }
+// derives are those of the workers of one scan.
+type derives []*derive
+
+// add makes the stages of one more worker. The first one says what is aggregated.
+func (ds *derives) add(p rangePlan, c *compiled, agg *plan.Aggregate) []plan.Stage {
+	d := newDerive(p, c)
+	d.covers = agg.Covers()
+	agg.Keys, agg.Value = []int{d.keyCol}, d.valueCol
+	*ds = append(*ds, d)
+	return []plan.Stage{d}
+}
+
+func (ds *derives) labelsOf(key []store.Value) labels.Labels {
+	for _, d := range *ds {
+		if ls, ok := d.groups[key[0].Str]; ok {
+			return ls
+		}
+	}
+	return labels.EmptyLabels()
+}
 
 // Apply implements plan.Stage.
 func (d *derive) Apply(f *plan.Frame) error {

@@ -1,6 +1,7 @@
 package logql
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -150,7 +151,8 @@ func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compile(&LogExpr{Matchers: a.Log.Matchers, Stages: p.simplify()}, sch)
+	expr := &LogExpr{Matchers: a.Log.Matchers, Stages: p.simplify()}
+	c := compile(expr, sch)
 	c.scan.From, c.scan.To, c.scan.Budget = from, to, ev.e.o.Budget
 	agg := plan.Aggregate{
 		Time: 0, Op: p.op, Start: g.start - off, End: g.end - off, Step: g.step, Range: int64(a.Range),
@@ -164,16 +166,18 @@ func (ev *evaluator) rangeAgg(p rangePlan, top bool) ([]Series, error) {
 	if len(c.stages) == 0 && a.Unwrap == nil && !sch.nests(p.names) {
 		labelsOf = columnKeys(p, c, &agg)
 	} else {
-		d := newDerive(p, c)
-		stages = []plan.Stage{d}
-		agg.Keys, agg.Value = []int{d.keyCol}, d.valueCol
-		d.covers = agg.Covers()
-		labelsOf = d.labelsOf
+		var workers derives
+		stages = workers.add(p, c, &agg)
+		agg.Fork = func() []plan.Stage { return workers.add(p, c.fork(expr), &agg) }
+		labelsOf = workers.labelsOf
 	}
 	r, err := plan.RunAggregate(ev.ctx, ev.e.o.Store, ev.scope, c.scan, stages, agg)
 	ev.res.add(r.Stats, r.Partial)
 	if err != nil {
 		return nil, err
+	}
+	if r.Approximate {
+		ev.res.Warnings = append(ev.res.Warnings, fmt.Sprintf("the query has more than %d values: quantiles are from sketches, within %g %% of the value", ev.e.o.MaxSamples, 100*plan.SketchError))
 	}
 	series := merge(r.Groups, labelsOf)
 	if perSecond(a.Op) {

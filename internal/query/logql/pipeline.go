@@ -2,6 +2,7 @@ package logql
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ const errTemplate = "TemplateFormatErr"
 // lineStage does one stage for one line; false drops the line.
 type lineStage func(b *lineLabels) bool
 
-// compileStage makes a stage executable.
+// compileStage makes a stage executable, for one worker.
 func compileStage(s Stage) lineStage {
 	switch s := s.(type) {
 	case *LineFilter:
@@ -49,8 +50,9 @@ func compileStage(s Stage) lineStage {
 	case *Unpack:
 		return parsing(unpackJSON)
 	case *LineFormat:
+		tmpl := s.tmpl.fresh()
 		return func(b *lineLabels) bool {
-			out, err := s.tmpl.run(b)
+			out, err := tmpl.run(b)
 			if err != nil {
 				b.setError(errTemplate, err.Error())
 				return true
@@ -59,7 +61,11 @@ func compileStage(s Stage) lineStage {
 			return true
 		}
 	case *LabelFormat:
-		return s.apply
+		own := &LabelFormat{Ops: slices.Clone(s.Ops)}
+		for i := range own.Ops {
+			own.Ops[i].tmpl = own.Ops[i].tmpl.fresh()
+		}
+		return own.apply
 	case *DropKeep:
 		return s.apply
 	case *Decolorize:

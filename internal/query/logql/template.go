@@ -29,7 +29,7 @@ const roundFunc = "__round__"
 var countRounds = texttemplate.Must(texttemplate.New("").Funcs(texttemplate.FuncMap{roundFunc: func() string { return "" }}).Parse("{{" + roundFunc + "}}")).Root.Nodes[0]
 
 // template is a compiled line_format or label_format template. It belongs to
-// one query and is not for concurrent use.
+// one worker of a query and is not for concurrent use.
 type template struct {
 	text   string
 	t      *texttemplate.Template
@@ -75,6 +75,18 @@ func newTemplate(text string) (*template, error) {
 		err = t.inspect(t.t.Root)
 	}
 	return t, err
+}
+
+// fresh is the same template for another worker.
+func (t *template) fresh() *template {
+	if t == nil {
+		return nil
+	}
+	f, err := newTemplate(t.text)
+	if err != nil {
+		panic(fmt.Sprintf("template %q was parsed before: %v", t.text, err))
+	}
+	return f
 }
 
 // inspect collects the fields that are read, and makes loops count their rounds.

@@ -9,15 +9,17 @@ var ErrSampleLimit = errors.New("query keeps too many samples; narrow its select
 type accumulator interface {
 	reserve(groups int)
 	add(f *Frame, ids []uint32) error
+	// merge adds group from of another accumulator of the same aggregation.
+	merge(group int, other accumulator, from int)
 	values(group int) []float64
 }
 
 func newAccumulator(a Aggregate) accumulator {
 	switch a.Op {
 	case Count, Bytes:
-		return &counter{a: a, steps: a.Steps(), win: newWindower(a)}
+		return &counter{a: a, steps: a.Steps(), win: newWindower(a), weights: a.weights()}
 	case Quantile, First, Last, Increase:
-		return &keeper{a: a}
+		return newKeeper(a)
 	}
 	return newFolder(a)
 }
@@ -30,6 +32,11 @@ type counter struct {
 	win   windower
 	rows  [][]int64
 	bytes [][]int64
+	// more is what rows count in addition to the one that each is, by window; nil
+	// for groups of which every row stands for itself. So what is not weighted is
+	// counted in integers.
+	more    [][]float64
+	weights Weights
 }
 
 func (c *counter) reserve(groups int) {
@@ -43,6 +50,18 @@ func (c *counter) reserve(groups int) {
 
 func (c *counter) add(f *Frame, ids []uint32) error {
 	ts, bytes := f.Cols[c.a.Time].Ints, c.a.Op == Bytes
+	if byRow, all := c.weights.of(f); byRow != nil || all != 1 {
+		c.weigh(f, ids, byRow, all)
+	}
+	if f.Counts != nil {
+		for i, id := range ids {
+			if first, last := c.win.at(ts[i]); first <= last {
+				c.rows[id][first] += f.Counts[i]
+				c.rows[id][last+1] -= f.Counts[i]
+			}
+		}
+		return nil
+	}
 	if !bytes && f.Sel == nil {
 		c.count(ts, ids)
 		return nil
@@ -63,6 +82,36 @@ func (c *counter) add(f *Frame, ids []uint32) error {
 		}
 	}
 	return nil
+}
+
+// weigh adds to more what the rows of a frame stand for beside themselves.
+func (c *counter) weigh(f *Frame, ids []uint32, byRow []float64, all float64) {
+	ts := f.Cols[c.a.Time].Ints
+	for len(c.more) < len(c.rows) {
+		c.more = append(c.more, nil)
+	}
+	for i, id := range ids {
+		r := f.Row(i)
+		if byRow != nil {
+			all = byRow[r]
+		}
+		if all == 1 {
+			continue
+		}
+		more := c.more[id]
+		if more == nil {
+			more = make([]float64, c.steps)
+			c.more[id] = more
+		}
+		beside := all - 1
+		if f.Counts != nil {
+			beside *= float64(f.Counts[r])
+		}
+		first, last := c.win.at(ts[r])
+		for k := first; k <= last; k++ {
+			more[k] += beside
+		}
+	}
 }
 
 // count counts all rows of a frame. Neighbours are mostly of one group and of
@@ -93,6 +142,9 @@ func (c *counter) values(group int) []float64 {
 	for k := range out {
 		rows += c.rows[group][k]
 		out[k] = float64(rows)
+		if group < len(c.more) && c.more[group] != nil {
+			out[k] += c.more[group][k]
+		}
 		if c.a.Op == Bytes {
 			bytes += c.bytes[group][k]
 			out[k] = float64(bytes)

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"math"
+	"slices"
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -39,8 +40,16 @@ type Aggregate struct {
 	Param       float64 // the quantile
 	Start, End  int64
 	Step, Range int64
+	// Weigh, if set, makes what weighs rows for Count, Sum, Avg, Stdvar and Stddev,
+	// once for each worker of the scan. The other operations weigh nothing.
+	Weigh       func() Weights
 	SeriesLimit int // 0 is no limit
-	SampleLimit int // bounds the values kept by Quantile, First, Last and Increase; 0 is no limit
+	// SampleLimit bounds the values kept by Quantile, First, Last and Increase; 0 is
+	// no limit. Beyond it a quantile is computed from sketches, which the limit bounds.
+	SampleLimit int
+	// Fork, if set, makes the stages of a further worker of the scan. Without it
+	// stages run for one frame at a time.
+	Fork func() []Stage
 }
 
 // Steps is the number of windows.
@@ -72,6 +81,8 @@ type Result struct {
 	Groups  []Group
 	Stats   store.ScanStats
 	Partial bool // the budget ended the scan early
+	// Approximate tells that quantiles are from sketches, see SketchError.
+	Approximate bool
 }
 
 // RunAggregate executes scan, stages and aggregation. Statistics come with
@@ -79,22 +90,29 @@ type Result struct {
 func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, stages []Stage, a Aggregate) (Result, error) {
 	first := newPartial(a)
 	parts := []*partial{first}
-	var worker func() func(*store.Batch) error
-	if _, ok := first.acc.(merger); ok && len(stages) == 0 {
+	var in inScan
+	if len(stages) == 0 || a.Fork != nil {
 		// Every worker of the scan counts for itself.
-		worker = func() func(*store.Batch) error {
-			p := first
+		in.worker = func() func(*store.Batch) error {
+			p, stages := first, stages
 			if p.used {
 				p = newPartial(a)
 				parts = append(parts, p)
+				if len(stages) > 0 {
+					stages = a.Fork()
+				}
 			}
 			p.used = true
-			return func(b *store.Batch) error { return p.add(&Frame{N: b.N, Cols: b.Cols}) }
+			var f Frame
+			return func(b *store.Batch) error { return f.through(ctx, b, stages, p.add) }
 		}
+	}
+	if a.Op == Count && len(stages) == 0 && !slices.Contains(a.Keys, a.Time) {
+		in.alike = a.alike
 	}
 	var res Result
 	var err error
-	res.Stats, res.Partial, err = runWorkers(ctx, src, scope, s, nil, stages, first.add, worker)
+	res.Stats, res.Partial, err = runWorkers(ctx, src, scope, s, nil, stages, first.add, in)
 	if err != nil {
 		return res, err
 	}
@@ -102,6 +120,12 @@ func RunAggregate(ctx context.Context, src store.Scanner, scope model.Scope, s S
 		if err := first.join(p); err != nil {
 			return res, err
 		}
+	}
+	if k, ok := first.acc.(*keeper); ok {
+		if err := k.bound(); err != nil {
+			return res, err
+		}
+		res.Approximate = k.approximate()
 	}
 	for i, key := range first.groups.groups {
 		res.Groups = append(res.Groups, Group{Key: key, Values: first.acc.values(i)})

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	"hinomi/internal/model"
 	"hinomi/internal/store"
@@ -22,7 +24,7 @@ func Distinct(ctx context.Context, src store.Scanner, scope model.Scope, s Scan,
 	}
 	g := newGrouper(keys, limit)
 	var counts []int64
-	stats, partial, err := run(ctx, src, scope, s, nil, nil, func(f *Frame) error {
+	stats, partial, err := runWorkers(ctx, src, scope, s, nil, nil, func(f *Frame) error {
 		ids, err := g.assign(f)
 		if err != nil {
 			return err
@@ -30,14 +32,28 @@ func Distinct(ctx context.Context, src store.Scanner, scope model.Scope, s Scan,
 		for len(counts) < len(g.groups) {
 			counts = append(counts, 0)
 		}
-		for _, id := range ids {
-			counts[id]++
+		for i, id := range ids {
+			if f.Counts != nil {
+				counts[id] += f.Counts[i]
+			} else {
+				counts[id]++
+			}
 		}
 		return nil
-	})
+	}, inScan{alike: allAlike(s)})
 	out := make([]Tuple, len(counts))
 	for i := range out {
 		out[i] = Tuple{Key: g.groups[i], Rows: counts[i]}
 	}
 	return out, stats, partial, err
+}
+
+// allAlike is for scans to which times do not matter, nil for one that asks for them.
+func allAlike(s Scan) func(int64) (int64, int64) {
+	if s.Order != store.AnyOrder || slices.ContainsFunc(s.Columns, func(c store.ColumnRef) bool {
+		return c == store.Col(store.ColTime)
+	}) {
+		return nil
+	}
+	return func(int64) (int64, int64) { return math.MinInt64, math.MaxInt64 }
 }

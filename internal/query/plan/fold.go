@@ -4,21 +4,21 @@ import "math"
 
 // fold is the running state of one window.
 type fold struct {
-	n        float64
+	n        float64 // sum of the weights
 	sum      float64
 	mean, m2 float64
 	min, max float64
 }
 
-func (s *fold) add(v float64) {
+func (s *fold) add(v, weight float64) {
 	if s.n == 0 {
 		s.min, s.max = v, v
 	}
-	s.n++
-	s.sum += v
+	s.n += weight
+	s.sum += v * weight
 	d := v - s.mean
-	s.mean += d / s.n
-	s.m2 += d * (v - s.mean)
+	s.mean += d * weight / s.n
+	s.m2 += d * weight * (v - s.mean)
 	if v < s.min || math.IsNaN(s.min) {
 		s.min = v
 	}
@@ -74,29 +74,38 @@ const maxFolds = 2_000_000
 // much per window.
 const maxMerged = 120
 
-// folder keeps one fold per group and bucket. When the range is a multiple of
-// the step a bucket is as long as the step and a window is merged from the
-// buckets it covers, so that a row costs the same however long the range is;
+// bucketing divides time into what states are kept for. When the range is a
+// multiple of the step a bucket is as long as the step and a window is merged from
+// the buckets it covers, so that a row costs the same however long the range is;
 // else a bucket is a window.
-type folder struct {
-	a       Aggregate
+type bucketing struct {
 	buckets int
 	perWin  int // buckets of a window
 	win     windower
+}
+
+func newBucketing(a Aggregate) bucketing {
+	by := bucketing{perWin: 1}
+	if a.Step > 0 && a.Steps() > 1 && a.Range > a.Step && a.Range%a.Step == 0 && a.Range/a.Step <= maxMerged {
+		by.perWin = int(a.Range / a.Step)
+		a.Start -= int64(by.perWin-1) * a.Step
+		a.Range = a.Step
+	}
+	by.buckets, by.win = a.Steps(), newWindower(a)
+	return by
+}
+
+// folder keeps one fold per group and bucket.
+type folder struct {
+	bucketing
+	a       Aggregate
 	state   [][]fold
 	full    bool // the states would pass maxFolds
+	weights Weights
 }
 
 func newFolder(a Aggregate) *folder {
-	f := &folder{a: a, perWin: 1}
-	b := a
-	if a.Step > 0 && a.Steps() > 1 && a.Range > a.Step && a.Range%a.Step == 0 && a.Range/a.Step <= maxMerged {
-		f.perWin = int(a.Range / a.Step)
-		b.Start -= int64(f.perWin-1) * a.Step
-		b.Range = a.Step
-	}
-	f.buckets, f.win = b.Steps(), newWindower(b)
-	return f
+	return &folder{bucketing: newBucketing(a), a: a, weights: a.weights()}
 }
 
 func (c *folder) reserve(groups int) {
@@ -111,14 +120,18 @@ func (c *folder) add(f *Frame, ids []uint32) error {
 		return ErrSampleLimit
 	}
 	ts, val := f.Cols[c.a.Time].Ints, &f.Cols[c.a.Value]
+	byRow, weight := c.weights.of(f)
 	for i, id := range ids {
 		r := f.Row(i)
 		if val.Null(r) {
 			continue
 		}
+		if byRow != nil {
+			weight = byRow[r]
+		}
 		first, last := c.win.at(ts[r])
 		for k := first; k <= last; k++ {
-			c.state[id][k].add(val.Floats[r])
+			c.state[id][k].add(val.Floats[r], weight)
 		}
 	}
 	return nil

@@ -6,12 +6,6 @@ import (
 	"hinomi/internal/store"
 )
 
-// merger is an accumulator that can take in another's state.
-type merger interface {
-	// merge adds group from of another accumulator of the same aggregation.
-	merge(group int, other accumulator, from int)
-}
-
 // partial is the aggregation of some of the rows.
 type partial struct {
 	groups *grouper
@@ -52,7 +46,7 @@ func (p *partial) join(other *partial) error {
 			p.groups.groups = append(p.groups.groups, key)
 			p.acc.reserve(len(p.groups.groups))
 		}
-		p.acc.(merger).merge(at, other.acc, i)
+		p.acc.merge(at, other.acc, i)
 	}
 	return nil
 }
@@ -80,6 +74,19 @@ func (c *counter) merge(group int, other accumulator, from int) {
 		for k, n := range o.bytes[from] {
 			c.bytes[group][k] += n
 		}
+	}
+	if from >= len(o.more) || o.more[from] == nil {
+		return
+	}
+	for len(c.more) <= group {
+		c.more = append(c.more, nil)
+	}
+	if c.more[group] == nil {
+		c.more[group] = o.more[from]
+		return
+	}
+	for k, n := range o.more[from] {
+		c.more[group][k] += n
 	}
 }
 

@@ -47,9 +47,10 @@ type Scan struct {
 // Scan.Columns[i]; stages append derived columns behind them. Sel are the rows
 // that are still in, ascending; nil means all N.
 type Frame struct {
-	N    int
-	Cols []store.Vec
-	Sel  []int32
+	N      int
+	Cols   []store.Vec
+	Sel    []int32
+	Counts []int64 // as in store.Batch
 }
 
 // Rows is the number of rows still in.
@@ -80,37 +81,49 @@ type StageFunc func(f *Frame) error
 // Apply implements Stage.
 func (fn StageFunc) Apply(f *Frame) error { return fn(f) }
 
+// through makes f the frame of a batch and hands it over after its stages.
+func (f *Frame) through(ctx context.Context, b *store.Batch, stages []Stage, fn func(*Frame) error) error {
+	f.N, f.Sel, f.Counts = b.N, nil, b.Counts
+	f.Cols = append(f.Cols[:0], b.Cols...)
+	for _, st := range stages {
+		if err := st.Apply(f); err != nil {
+			return err
+		}
+		if f.Rows() == 0 {
+			return ctx.Err()
+		}
+	}
+	if err := fn(f); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 // run scans and hands over each frame after its stages. A used-up budget is not
 // an error but a partial answer: partial tells of it.
 func run(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error) (stats store.ScanStats, partial bool, err error) {
-	return runWorkers(ctx, src, scope, s, skip, stages, fn, nil)
+	return runWorkers(ctx, src, scope, s, skip, stages, fn, inScan{})
 }
 
-// runWorkers is run where worker, unless nil, makes the callback of each of the
-// scan's workers. Then there are no stages, and fn is for stores without workers.
-func runWorkers(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error, worker func() func(*store.Batch) error) (stats store.ScanStats, partial bool, err error) {
+// inScan is what of an aggregation happens inside of the scan, see store.ScanRequest.
+type inScan struct {
+	worker func() func(*store.Batch) error
+	alike  func(ts int64) (lo, hi int64)
+}
+
+// runWorkers is run where in.worker, unless nil, makes the callback of each of the
+// scan's workers, and stages and fn are for stores without workers.
+func runWorkers(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, skip func(lo, hi int64) bool, stages []Stage, fn func(*Frame) error, in inScan) (stats store.ScanStats, partial bool, err error) {
 	if s.From >= s.To {
 		return stats, false, ctx.Err()
 	}
 	var f Frame
 	var inner error
 	stats, err = src.Scan(ctx, scope, store.ScanRequest{
-		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget, Worker: worker,
+		From: s.From, To: s.To, Where: s.Where, Columns: s.Columns, Order: s.Order, Skip: skip, Limit: s.Limit, Budget: s.Budget, Worker: in.worker, Alike: in.alike,
 	}, func(b *store.Batch) error {
-		f.N, f.Sel = b.N, nil
-		f.Cols = append(f.Cols[:0], b.Cols...)
-		for _, st := range stages {
-			if inner = st.Apply(&f); inner != nil {
-				return inner
-			}
-			if f.Rows() == 0 {
-				return ctx.Err()
-			}
-		}
-		if inner = fn(&f); inner != nil {
-			return inner
-		}
-		return ctx.Err()
+		inner = f.through(ctx, b, stages, fn)
+		return inner
 	})
 	switch {
 	case inner != nil && !errors.Is(inner, store.ErrStop):

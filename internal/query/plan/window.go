@@ -12,6 +12,29 @@ type windower struct {
 	first, last      int
 }
 
+// alike is the interval around a time whose times are in the same windows.
+func (a Aggregate) alike(ts int64) (lo, hi int64) {
+	w := newWindower(a)
+	if first, last := w.find(ts); first > last {
+		return w.between(ts)
+	}
+	return w.lo, w.hi
+}
+
+// between is the interval around a time that no window has.
+func (w *windower) between(ts int64) (lo, hi int64) {
+	end := w.start + int64(w.steps-1)*w.step
+	switch {
+	case ts <= w.start-w.rng:
+		return math.MinInt64, w.start - w.rng
+	case ts > end:
+		return end + 1, math.MaxInt64
+	}
+	// Behind the window that ends last before ts, and up to where the next begins.
+	k := (ts - w.start - 1) / w.step
+	return w.start + k*w.step + 1, w.start + (k+1)*w.step - w.rng
+}
+
 func newWindower(a Aggregate) windower {
 	w := windower{start: a.Start, step: a.Step, rng: a.Range, steps: a.Steps(), lo: 1, hi: 0}
 	if w.steps == 1 {

@@ -27,6 +27,15 @@ func TestWindower(t *testing.T) {
 			if f, l := w.at(ts); f != first || l != last {
 				t.Fatalf("%+v ts %d: %d..%d, want %d..%d", a, ts, f, l, first, last)
 			}
+			lo, hi := a.alike(ts)
+			if ts < lo || ts > hi {
+				t.Fatalf("%+v ts %d is not in [%d, %d]", a, ts, lo, hi)
+			}
+			for other := max(lo, 0); other <= min(hi, 300); other++ {
+				if f, l := w.at(other); (f > l) != (first > last) || f <= l && (f != first || l != last) {
+					t.Fatalf("%+v: %d and %d are not of the same windows", a, ts, other)
+				}
+			}
 		}
 	}
 }

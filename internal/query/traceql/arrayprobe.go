@@ -9,9 +9,9 @@ import (
 	"hinomi/internal/store"
 )
 
-// probeRows bounds how many rows are looked through for arrays in one column. An
-// attribute's type belongs to its name in OpenTelemetry's conventions, so a column
-// of which this many rows hold no array is taken to hold none.
+// probeRows bounds how many rows are looked through for arrays in a column with
+// texts that may be some. Where there are more rows it counts as one with arrays,
+// whose rows are looked at one by one.
 const probeRows = 50_000
 
 // pusher learns which attributes there are on and around a range, and which of
@@ -26,14 +26,15 @@ func (e *Engine) pusher(ctx context.Context, scope model.Scope, from, to int64, 
 		return nil, fmt.Errorf("list columns: %w", err)
 	}
 	ps := &pusher{kinds: make(map[store.ColumnRef]store.Kind, len(cols)), arrays: map[store.ColumnRef]bool{}}
+	lists := map[store.ColumnRef]bool{}
 	for _, c := range cols {
-		ps.kinds[c.Ref] = c.Kind
+		ps.kinds[c.Ref], lists[c.Ref] = c.Kind, c.Lists
 	}
 	for _, a := range referenced(query) {
 		own := *a
 		own.Parent = false
 		for _, c := range columnsOf(&own) {
-			if _, known := ps.arrays[c]; known || !ps.mayBeText(c) {
+			if _, known := ps.arrays[c]; known || !lists[c] || !ps.mayBeText(c) {
 				continue
 			}
 			if ps.arrays[c], err = e.holdsArray(ctx, scope, from, to, c); err != nil {
@@ -62,6 +63,8 @@ func namesAttributes(query any) bool {
 	return false
 }
 
+// holdsArray tells whether a column may hold an array: one is found, or there are
+// too many rows to know of none.
 func (e *Engine) holdsArray(ctx context.Context, scope model.Scope, from, to int64, c store.ColumnRef) (found bool, err error) {
 	_, err = e.o.Store.Scan(ctx, scope, store.ScanRequest{
 		From: from, To: to, Where: bracket(c), Columns: []store.ColumnRef{c}, Budget: store.Budget{Rows: probeRows},
@@ -75,7 +78,7 @@ func (e *Engine) holdsArray(ctx context.Context, scope model.Scope, from, to int
 		return ctx.Err()
 	})
 	if errors.Is(err, store.ErrBudget) {
-		err = nil
+		return true, nil
 	}
 	return found, err
 }

@@ -22,7 +22,16 @@ const benchSpans = 200_000
 // benchEngine has benchSpans spans of 20,000 traces in 20 minutes, on disk.
 func benchEngine(b *testing.B) *Engine {
 	b.Helper()
-	s, err := tracestore.Open(columnar.Options{FS: vfs.NewMem(), Dir: "traces", Now: func() time.Time { return scriptZero.Add(time.Hour) }})
+	eng, err := New(Options{Store: benchStore(b, func() time.Time { return scriptZero.Add(time.Hour) })})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return eng
+}
+
+func benchStore(b *testing.B, now func() time.Time) *tracestore.Store {
+	b.Helper()
+	s, err := tracestore.Open(columnar.Options{FS: vfs.NewMem(), Dir: "traces", Now: now})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,11 +71,7 @@ func benchEngine(b *testing.B) *Engine {
 	if err := s.Flush(); err != nil {
 		b.Fatal(err)
 	}
-	eng, err := New(Options{Store: s})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return eng
+	return s
 }
 
 func BenchmarkSearch(b *testing.B) {

@@ -33,6 +33,12 @@ const (
 // ErrLimit is when a query asks for more than it may. The request is at fault.
 var ErrLimit = errors.New("query limit")
 
+// AtFault tells whether an error is one that the request is to blame for.
+func AtFault(err error) bool {
+	var parse *ParseError
+	return errors.As(err, &parse) || errors.Is(err, ErrLimit)
+}
+
 // Options configure an Engine. Zero fields take the defaults.
 type Options struct {
 	Store    store.Scanner

@@ -18,7 +18,8 @@ const (
 	// MaxSeries bounds the series of an answer: more cannot be read by anybody.
 	MaxSeries = 1000
 	// MaxGroups bounds the series that an aggregation makes before topk, filters
-	// and quantiles, maxPoints their points: they take 8 bytes each.
+	// and quantiles, maxPoints their points: they take 8 bytes each, those of
+	// weighted spans 16.
 	MaxGroups = 100_000
 	maxPoints = 10_000_000
 	// MaxExemplars is the default and the most of them in an answer, as in Tempo.
@@ -108,7 +109,9 @@ type metrics struct {
 	w         window
 	push      *pusher
 	exemplars int // per pipeline
-	res       MetricsResult
+	// each counts every span that there is once, whatever its weight.
+	each bool
+	res  MetricsResult
 }
 
 // Metrics answers a metrics query.
@@ -128,7 +131,7 @@ func (e *Engine) Metrics(ctx context.Context, scope model.Scope, r MetricsReques
 	if err != nil {
 		return MetricsResult{}, err
 	}
-	m := &metrics{e: e, ctx: ctx, scope: scope, w: w, push: push}
+	m := &metrics{e: e, ctx: ctx, scope: scope, w: w, push: push, each: q.hasHint("extrapolate", false)}
 	m.exemplars = exemplarsWanted(q, r) / max(1, len(pipelines(q.Metrics)))
 	for k := range w.steps() {
 		m.res.Times = append(m.res.Times, (w.start+int64(k+1)*w.step)/int64(time.Millisecond))
@@ -147,16 +150,13 @@ func exemplarsWanted(q *Query, r MetricsRequest) int {
 	if r.Instant {
 		return 0
 	}
-	if h, ok := q.hint("exemplars"); ok {
-		switch {
-		case h.Type == TypeInt:
-			n = int(max(-1, h.Int))
-			if n == 0 {
-				n = -1
-			}
-		case h.Type == TypeBool && h.Int == 0:
+	if h, ok := q.hint("exemplars", TypeInt); ok {
+		n = int(h.Int)
+		if n == 0 {
 			n = -1
 		}
+	} else if q.hasHint("exemplars", false) {
+		n = -1
 	}
 	if n < 0 {
 		return 0

@@ -160,12 +160,19 @@ func pipelines(e MetricsExpr) []*MetricsPipeline {
 	return nil
 }
 
-// hint reads a hint; ok is false when it is absent.
-func (q *Query) hint(name string) (Static, bool) {
+// hint reads the first hint of a name and type; ok is false when there is none.
+// Like Tempo, a value of another type and an unknown name say nothing.
+func (q *Query) hint(name string, t Type) (Static, bool) {
 	for _, h := range q.Hints {
-		if h.Name == name {
+		if h.Name == name && h.Val.Type == t {
 			return h.Val, true
 		}
 	}
 	return Static{}, false
+}
+
+// hasHint tells whether a boolean hint is given with this value.
+func (q *Query) hasHint(name string, value bool) bool {
+	v, ok := q.hint(name, TypeBool)
+	return ok && v == boolStatic(value)
 }

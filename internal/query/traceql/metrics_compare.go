@@ -60,7 +60,9 @@ func (c *comparison) counter(a *attributeCounts, key string) []float64 {
 
 // compare computes compare(): it divides the spans in two and counts the values
 // of all attributes of the spans, of their resource and their instrumentation,
-// and of name, kind and status. Attributes of events and links are not counted.
+// and of name, kind and status, and of the root's name and service. Attributes of
+// events and links are not counted, and are not by Tempo, whose fetch leaves them
+// out when it selects all.
 func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Series, error) {
 	a := p.Agg
 	c := &comparison{w: m.w, topN: a.TopN, left: maxPoints}
@@ -72,9 +74,10 @@ func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Seri
 	case nil:
 		t := boolStatic(true)
 		sel = &t
-	case *Attribute:
+	case *Attribute, *Unary:
+		// What is no boolean is not selected, so it is of the baseline.
 		t := boolStatic(true)
-		sel = &Binary{Op: "=", L: e, R: &t}
+		sel = &Binary{Op: "&&", L: &t, R: e}
 	}
 	for _, x := range referenced(sel) {
 		if _, ok := sources(x); !ok && !isRootTest(sel, x) {
@@ -96,25 +99,29 @@ func (m *metrics) compare(p *MetricsPipeline, expr FieldExpr, flat bool) ([]Seri
 // compareScans reads the sides with a scan each. A selection that is bounded in
 // time leaves what lies around it to the baseline.
 func (m *metrics) compareScans(c *comparison, a *MetricsAgg, expr, sel FieldExpr) error {
+	r, err := m.roots()
+	if err != nil {
+		return err
+	}
 	from, to := m.w.start, m.w.end // like all ranges of a metrics query (from, to]
 	if a.Start > 0 {
 		from, to = min(to, max(from, a.Start)), max(from, min(to, a.End))
-		for _, r := range [][2]int64{{m.w.start, from}, {to, m.w.end}} {
-			if err := m.compareScan(c, baseline, r[0], r[1], expr); err != nil {
+		for _, part := range [][2]int64{{m.w.start, from}, {to, m.w.end}} {
+			if err := m.compareScan(c, r, baseline, part[0], part[1], expr); err != nil {
 				return err
 			}
 		}
 	}
-	if err := m.compareScan(c, selection, from, to, both(expr, sel)); err != nil {
+	if err := m.compareScan(c, r, selection, from, to, both(expr, sel)); err != nil {
 		return err
 	}
-	return m.compareScan(c, baseline, from, to, both(expr, &Unary{Op: "!", X: sel}))
+	return m.compareScan(c, r, baseline, from, to, both(expr, &Unary{Op: "!", X: sel}))
 }
 
 // comparedIntrinsics are the intrinsics that a comparison counts.
 var comparedIntrinsics = []string{"name", "status", "kind", "statusMessage", "instrumentation:name", "instrumentation:version"}
 
-func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr FieldExpr) error {
+func (m *metrics) compareScan(c *comparison, r *roots, side int, from, to int64, expr FieldExpr) error {
 	if from >= to {
 		return nil
 	}
@@ -133,23 +140,41 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 	for _, a := range list {
 		stages = append(stages, &keyStage{attr: a, cols: l.addAll(columnsOf(a)), codes: map[int64]uint32{}})
 	}
+	var weigh plan.Weights
+	if !m.each {
+		weigh = weights(l.addAll(weightColumns))()
+	}
+	trace := l.add(store.Col(store.ColTraceID))
 	first := len(l.refs)
+	weights := make([]float64, 0, 1024) // of the selected rows, as steps
 	steps := make([]int32, 0, 1024)
 	var counters [][]float64
 	stats, partial, err := plan.Each(m.ctx, m.e.o.Store, m.scope, plan.Scan{
 		From: from + 1, To: to + 1, Where: x.p, Columns: l.refs, Budget: m.e.o.Budget,
 	}, stages, func(f *plan.Frame) error {
-		steps = steps[:0]
+		steps, weights = steps[:0], weights[:0]
+		var byRow []float64
+		all := 1.0
+		if weigh != nil {
+			byRow, all = weigh(f)
+		}
 		for i := range f.Rows() {
-			k, _ := m.w.at(f.Cols[0].Ints[f.Row(i)])
-			steps = append(steps, int32(k))
+			row := f.Row(i)
+			if byRow != nil {
+				all = byRow[row]
+			}
+			k, _ := m.w.at(f.Cols[0].Ints[row])
+			steps, weights = append(steps, int32(k)), append(weights, all)
 		}
 		for i, a := range list {
 			v := &f.Cols[first+i]
 			if v.Kind != store.KindNull {
-				counters = c.addColumn(side, labelName(a), v, f, steps, counters)
+				counters = c.addColumn(side, labelName(a), v, f, steps, weights, counters)
 			}
 		}
+		name, service := r.columns(f, trace)
+		counters = c.addColumn(side, "rootName", &name, f, steps, weights, counters)
+		counters = c.addColumn(side, "rootServiceName", &service, f, steps, weights, counters)
 		return nil
 	})
 	return m.note(stats, partial, err)
@@ -157,7 +182,7 @@ func (m *metrics) compareScan(c *comparison, side int, from, to int64, expr Fiel
 
 // addColumn counts a key column: once for each dictionary entry it finds the
 // counts, then it only adds.
-func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Frame, steps []int32, buf [][]float64) [][]float64 {
+func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Frame, steps []int32, weights []float64, buf [][]float64) [][]float64 {
 	a := c.attribute(side, name)
 	if v.Codes != nil {
 		buf = slices.Grow(buf[:0], len(v.Dict))[:len(v.Dict)]
@@ -168,10 +193,10 @@ func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Fram
 		if v.Null(r) || v.Codes != nil && v.Dict[v.Codes[r]] == "" || v.Strs != nil && v.Strs[r] == "" {
 			continue // no message is none
 		}
-		a.total[steps[i]]++
+		a.total[steps[i]] += weights[i]
 		if v.Codes == nil {
 			if n := c.counter(a, v.Str(r)); n != nil {
-				n[steps[i]]++
+				n[steps[i]] += weights[i]
 			}
 			continue
 		}
@@ -181,7 +206,7 @@ func (c *comparison) addColumn(side int, name string, v *store.Vec, f *plan.Fram
 				continue
 			}
 		}
-		buf[code][steps[i]]++
+		buf[code][steps[i]] += weights[i]
 	}
 	if !slices.ContainsFunc(a.total, func(x float64) bool { return x > 0 }) {
 		delete(c.sides[side], name)
@@ -212,7 +237,6 @@ func (m *metrics) compared() []*Attribute {
 
 // compareTraces is for pipelines and selections that take whole traces.
 func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr) error {
-	all := []store.ColumnRef{store.Col(store.ColAttrs), store.Col(store.ColResource), store.Col(store.ColStatusMsg)}
 	also := append(referenced(sel), allAttributes)
 	return m.traces(p, also, func(ev *evaluator, spans []*Span) error {
 		for _, sp := range spans {
@@ -221,22 +245,38 @@ func (m *metrics) compareTraces(c *comparison, p *MetricsPipeline, sel FieldExpr
 				side = selection
 			}
 			k, _ := m.w.at(sp.Start)
+			weight := sp.weight
+			if m.each {
+				weight = 1
+			}
 			add := func(name string, v Static) {
 				if v.Type == TypeNil || v == strStatic("") {
 					return
 				}
 				a := c.attribute(side, name)
-				a.total[k]++
+				a.total[k] += weight
 				if n := c.counter(a, encodeKey(v)); n != nil {
-					n[k]++
+					n[k] += weight
 				}
 			}
 			for _, name := range append([]string{"rootName", "rootServiceName"}, comparedIntrinsics...) {
-				add(name, ev.attribute(&Attribute{Scope: ScopeIntrinsic, Name: name}, sp)[0])
+				a := &Attribute{Scope: ScopeIntrinsic, Name: name}
+				add(labelName(a), ev.attribute(a, sp)[0])
 			}
-			for i, scope := range []Scope{ScopeSpan, ScopeResource} {
-				if err := attrs.Each(ev.cols.value(sp, all[i]).Str, func(k string, v store.Value) bool {
-					add((&Attribute{Scope: scope, Name: k}).String(), fromValue(v))
+			instrumentation, _ := attrs.Get(ev.cols.value(sp, store.Col(store.ColScopeInf)).Str, "attributes")
+			for _, o := range []struct {
+				scope Scope
+				text  string
+			}{
+				{ScopeSpan, ev.cols.value(sp, store.Col(store.ColAttrs)).Str},
+				{ScopeResource, ev.cols.value(sp, store.Col(store.ColResource)).Str},
+				{ScopeInstrumentation, instrumentation.Str},
+			} {
+				if o.text == "" {
+					continue
+				}
+				if err := attrs.Each(o.text, func(k string, v store.Value) bool {
+					add(labelName(&Attribute{Scope: o.scope, Name: k}), fromValue(v))
 					return true
 				}); err != nil {
 					return fmt.Errorf("read the attributes of a span: %w", err)

@@ -126,10 +126,11 @@ func (m *metrics) pipeline(p *MetricsPipeline) ([]Series, error) {
 }
 
 // aggregation is what the plan computes for a function. Its columns are the time,
-// then what the stages append: the keys and the value or bucket.
-func (m *metrics) aggregation(a *MetricsAgg, first int) plan.Aggregate {
+// then what the stages append: the keys and the value or bucket. weigh makes what
+// weighs the rows; nil when all count once.
+func (m *metrics) aggregation(a *MetricsAgg, first int, weigh func() plan.Weights) plan.Aggregate {
 	out := plan.Aggregate{
-		Time: 0, Start: m.w.start + m.w.step, End: m.w.end, Step: m.w.step, Range: m.w.step,
+		Time: 0, Weigh: weigh, Start: m.w.start + m.w.step, End: m.w.end, Step: m.w.step, Range: m.w.step,
 		SeriesLimit: min(MaxGroups, max(1, maxPoints/m.w.steps())),
 	}
 	if m.w.instant {
@@ -185,8 +186,9 @@ func (m *metrics) scanned(a *MetricsAgg, expr FieldExpr) ([]plan.Group, []sample
 		stages = append(stages, filter)
 	}
 	stages = append(stages, derive...)
+	weigh := m.weigh(a, l)
 	scan := plan.Scan{From: m.w.start + 1, To: m.w.end + 1, Where: x.p, Columns: l.refs, Budget: m.e.o.Budget}
-	res, err := plan.RunAggregate(m.ctx, m.e.o.Store, m.scope, scan, stages, m.aggregation(a, len(l.refs)))
+	res, err := plan.RunAggregate(m.ctx, m.e.o.Store, m.scope, scan, stages, m.aggregation(a, len(l.refs), weigh))
 	if err := m.note(res.Stats, res.Partial, err); err != nil {
 		return nil, nil, err
 	}
@@ -195,6 +197,14 @@ func (m *metrics) scanned(a *MetricsAgg, expr FieldExpr) ([]plan.Group, []sample
 	}
 	samples, err := m.sample(a, scan, stages, len(l.refs))
 	return res.Groups, samples, err
+}
+
+// weigh adds what the weights of spans are read from, where a function needs them.
+func (m *metrics) weigh(a *MetricsAgg, l *layout) func() plan.Weights {
+	if m.each || a.Op == "min_over_time" || a.Op == "max_over_time" {
+		return nil
+	}
+	return weights(l.addAll(weightColumns))
 }
 
 // series turns groups into the series of a function.

@@ -68,7 +68,8 @@ func log2Quantile(q float64, buckets []bucketCount) float64 {
 	if total == 0 || q < 0 || q > 1 || math.IsNaN(q) {
 		return 0
 	}
-	want := math.Max(1, math.Ceil(q*total))
+	// Counts of weighted spans are no whole numbers.
+	want := math.Min(total, math.Max(1, math.Ceil(q*total)))
 	sum, at := 0.0, 0
 	for i, b := range buckets {
 		at = i

@@ -26,7 +26,14 @@ func (m *metrics) inspected(p *MetricsPipeline) ([]plan.Group, []sampled, error)
 	}
 	at := func(a *Attribute) []int { return []int{1 + slices.Index(src.refs, a)} }
 	stages := p.Agg.stages(at, true)
-	res, err := plan.RunAggregate(m.ctx, src, m.scope, plan.Scan{From: m.w.start + 1, To: m.w.end + 1}, stages, m.aggregation(p.Agg, 1+len(src.refs)))
+	// The columns are the time, the attributes and the weight, then what stages append.
+	var weigh func() plan.Weights
+	if !m.each {
+		weigh = func() plan.Weights {
+			return func(f *plan.Frame) ([]float64, float64) { return f.Cols[1+len(src.refs)].Floats, 0 }
+		}
+	}
+	res, err := plan.RunAggregate(m.ctx, src, m.scope, plan.Scan{From: m.w.start + 1, To: m.w.end + 1}, stages, m.aggregation(p.Agg, 2+len(src.refs), weigh))
 	if src.err != nil {
 		err = src.err
 	}
@@ -43,7 +50,7 @@ func spanRefs(a *MetricsAgg) []*Attribute {
 }
 
 // traceSource hands the spans of whole traces over as if a store had found them:
-// their start, then the attributes refs.
+// their start, the attributes refs, their weight.
 type traceSource struct {
 	m       *metrics
 	p       *MetricsPipeline
@@ -78,13 +85,15 @@ func (s *traceSource) Scan(_ context.Context, _ model.Scope, _ store.ScanRequest
 
 func (s *traceSource) batch(ev *evaluator, spans []*Span) *store.Batch {
 	n := len(spans)
-	b := &store.Batch{N: n, Cols: make([]store.Vec, 1+len(s.refs))}
+	b := &store.Batch{N: n, Cols: make([]store.Vec, 2+len(s.refs))}
 	b.Cols[0] = store.Vec{Kind: store.KindInt, Ints: make([]int64, n)}
 	for k := range s.refs {
 		b.Cols[1+k] = store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, n)}
 	}
+	weights := make([]float64, n)
+	b.Cols[1+len(s.refs)] = store.Vec{Kind: store.KindFloat, Floats: weights}
 	for i, sp := range spans {
-		b.Cols[0].Ints[i] = sp.Start
+		b.Cols[0].Ints[i], weights[i] = sp.Start, sp.weight
 		for k, a := range s.refs {
 			b.Cols[1+k].Mixed[i] = s.value(k, ev.attribute(a, sp)[0])
 		}
@@ -144,6 +153,9 @@ func (s *traceSource) pick(ev *evaluator, spans []*Span) {
 // window and hands over the spans that match and start there, trace by trace.
 func (m *metrics) traces(p *MetricsPipeline, also []*Attribute, fn func(*evaluator, []*Span) error) error {
 	r := &reader{e: m.e, ctx: m.ctx, scope: m.scope}
+	if !m.each {
+		r.cols.weigh = &weigher{}
+	}
 	for _, a := range append(referenced(p.Pipe), also...) {
 		r.cols.attribute(a)
 	}

@@ -180,6 +180,7 @@ func everything(t *testing.T, eng *Engine) (*reader, []*Trace) {
 		r.cols.attribute(&Attribute{Scope: ScopeIntrinsic, Name: canon})
 	}
 	r.cols.attribute(&Attribute{Scope: ScopeResource, Name: "service.name"})
+	r.cols.add(store.Col(store.ColTraceState))
 	ids := map[string]bool{}
 	lo, hi := scriptZero.Add(-time.Hour).UnixNano(), scriptZero.Add(time.Hour).UnixNano()
 	if _, err := eng.o.Store.Scan(context.Background(), model.ScopeAll(), store.ScanRequest{From: lo, To: hi, Columns: []store.ColumnRef{store.Col(store.ColTraceID)}}, func(b *store.Batch) error {
@@ -277,9 +278,27 @@ func describe(id string, sets []Spanset) string {
 	return id
 }
 
+// headWeights is what some tracestates say a span stands for.
+var headWeights = map[string]float64{"": 1, "vendor=x": 1, "ot=th:8": 2, "a=b,ot=rv:1;th:c": 4}
+
+// headSampled gives some spans a tracestate.
+func headSampled(rnd *rand.Rand, td ptrace.Traces) {
+	states := slices.Sorted(maps.Keys(headWeights))
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, sp := range ss.Spans().All() {
+				if rnd.IntN(2) == 0 {
+					sp.TraceState().FromRaw(states[rnd.IntN(len(states))])
+				}
+			}
+		}
+	}
+}
+
 // naiveMetrics evaluates a metrics query span by span.
-func naiveMetrics(r *reader, traces []*Trace, p *MetricsPipeline, w window) map[string][]float64 {
-	vals := map[string][][]float64{}
+func naiveMetrics(r *reader, traces []*Trace, p *MetricsPipeline, w window, weigh func(*Trace, *Span) float64) map[string][]float64 {
+	type value struct{ v, weight float64 }
+	vals := map[string][][]value{}
 	buckets := map[string]bool{}
 	for _, tr := range traces {
 		ev := &evaluator{cols: &r.cols, trace: tr}
@@ -322,36 +341,38 @@ func naiveMetrics(r *reader, traces []*Trace, p *MetricsPipeline, w window) map[
 					}
 				}
 				if vals[key] == nil {
-					vals[key] = make([][]float64, w.steps())
+					vals[key] = make([][]value, w.steps())
 				}
-				vals[key][k] = append(vals[key][k], v)
+				vals[key][k] = append(vals[key][k], value{v, weigh(tr, sp)})
 			}
 		}
 	}
 	if len(vals) == 0 && len(p.Agg.By) == 0 && p.Agg.Attr == nil {
-		vals[""] = make([][]float64, w.steps())
+		vals[""] = make([][]value, w.steps())
 	}
 	out := map[string][]float64{}
 	for key, steps := range vals {
 		line := make([]float64, len(steps))
 		for k, list := range steps {
-			sum := 0.0
-			for _, v := range list {
-				sum += v
+			n, sum, smallest, largest := 0.0, 0.0, math.Inf(1), math.Inf(-1)
+			for _, x := range list {
+				n += x.weight
+				sum += x.v * x.weight
+				smallest, largest = min(smallest, x.v), max(largest, x.v)
 			}
 			switch {
 			case p.Agg.Op == "rate":
-				line[k] = float64(len(list)) / (float64(w.step) / 1e9)
+				line[k] = n / (float64(w.step) / 1e9)
 			case p.Agg.Op == "count_over_time" || p.Agg.Op == "histogram_over_time":
-				line[k] = float64(len(list))
+				line[k] = n
 			case len(list) == 0:
 				line[k] = math.NaN()
 			case p.Agg.Op == "min_over_time":
-				line[k] = slices.Min(list)
+				line[k] = smallest
 			case p.Agg.Op == "max_over_time":
-				line[k] = slices.Max(list)
+				line[k] = largest
 			case p.Agg.Op == "avg_over_time":
-				line[k] = sum / float64(len(list))
+				line[k] = sum / n
 			default:
 				line[k] = sum
 			}
@@ -367,9 +388,11 @@ func TestMetricsEqualNaive(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(21, 22))
-			s := open(t)
+			s := &weighted{open(t), map[string]float64{}}
 			for range 3 {
-				if _, err := s.AppendTraces(context.Background(), model.ScopeAll(), randomTraces(rnd, 25)); err != nil {
+				td := randomTraces(rnd, 25)
+				headSampled(rnd, td)
+				if _, err := s.AppendTraces(context.Background(), model.ScopeAll(), td); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -380,7 +403,23 @@ func TestMetricsEqualNaive(t *testing.T) {
 			r, traces := everything(t, eng)
 			pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
 			points := 0
-			for range 300 {
+			for i := range 450 {
+				switch i { // Sampling has decided about nothing, then about some, then about all alike.
+				case 150:
+					for _, tr := range traces {
+						for _, sp := range tr.Spans {
+							if rnd.IntN(3) > 0 {
+								s.weights[tr.ID+sp.ID] = 1 + 20*rnd.Float64()
+							}
+						}
+					}
+				case 350:
+					for _, tr := range traces {
+						for _, sp := range tr.Spans {
+							s.weights[tr.ID+sp.ID] = 2.5
+						}
+					}
+				}
 				q := "{ " + randomCondition(rnd, 2, rnd.IntN(3) == 0) + " }"
 				if rnd.IntN(4) == 0 {
 					q = randomSpansets(rnd, 1)
@@ -388,6 +427,16 @@ func TestMetricsEqualNaive(t *testing.T) {
 				q += " | " + pick("rate()", "count_over_time()", "min_over_time(duration)", "max_over_time(span.n)", "avg_over_time(.n)",
 					"sum_over_time(span.x)", "histogram_over_time(duration)", "histogram_over_time(span.n)", "histogram_over_time(span.x)", "max_over_time(trace:duration)")
 				q += pick("", " by (name)", " by (.x)", " by (span.x, status)", " by (resource.service.name, kind)", " by (rootName)", " by (span.ok, event:name)", " by (instrumentation:name, statusMessage)", " by (span:parentID)")
+				weigh := func(tr *Trace, sp *Span) float64 {
+					if x := s.weights[tr.ID+sp.ID]; x > 0 {
+						return x
+					}
+					return headWeights[r.cols.value(sp, store.Col(store.ColTraceState)).Str]
+				}
+				if rnd.IntN(8) == 0 {
+					q += " with (extrapolate=false)"
+					weigh = func(*Trace, *Span) float64 { return 1 }
+				}
 				parsed, err := ParseQuery(q)
 				if err != nil {
 					continue
@@ -397,7 +446,7 @@ func TestMetricsEqualNaive(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := naiveMetrics(r, traces, parsed.Metrics.(*MetricsPipeline), w)
+				want := naiveMetrics(r, traces, parsed.Metrics.(*MetricsPipeline), w, weigh)
 				res, err := eng.Metrics(context.Background(), model.ScopeAll(), req)
 				if err != nil || res.Partial {
 					t.Fatal(q, err, res.Message)

@@ -167,7 +167,11 @@ func (ps *pusher) push(e FieldExpr) pushed {
 		if e.Op != "!" {
 			return anySpan()
 		}
-		// !x is false, not true, for an absent attribute.
+		// !x of what is absent, or no boolean, is neither true nor false, so it
+		// cannot be negated; !!x is true where x is.
+		if twice, ok := e.X.(*Unary); ok && twice.Op == "!" {
+			return ps.push(twice.X)
+		}
 		if a, ok := e.X.(*Attribute); ok {
 			return ps.pushCompare(a, "=", boolStatic(false))
 		}

@@ -49,9 +49,10 @@ func sources(a *Attribute) ([]store.ColumnRef, bool) {
 // which the scan's predicate could not be sure.
 type rowFilter struct {
 	expr    FieldExpr
-	cols    []store.ColumnRef // of the layout
-	at      []int
-	suspect []int // when not nil, only rows with an array in one of these are looked at
+	cols    columns                   // what the expression reads
+	at      []int                     // where they are in the layout
+	set     []func(*row, store.Value) // of spanFields, nil for attributes
+	suspect []int                     // when not nil, only rows with an array in one of these are looked at
 	done    <-chan struct{}
 	sel     []int32
 	dicts   map[*string][]bool // of suspects: which entries may be arrays
@@ -70,9 +71,9 @@ func residual(e FieldExpr, x pushed, l *layout, done <-chan struct{}) *rowFilter
 			cols = []store.ColumnRef{store.Col(store.ColParentID)} // a test for root spans
 		}
 		for _, c := range cols {
-			if !slices.Contains(f.cols, c) {
-				f.cols = append(f.cols, c)
-				f.at = append(f.at, l.add(c))
+			if !slices.Contains(f.cols.refs, c) {
+				f.cols.add(c)
+				f.at, f.set = append(f.at, l.add(c)), append(f.set, spanFields[c])
 			}
 		}
 	}
@@ -142,8 +143,8 @@ func (s *rowFilter) array(f *plan.Frame, r int) bool {
 }
 
 func (s *rowFilter) matches(f *plan.Frame, r int) bool {
-	sp, cols := rowSpan(f, r, s.cols, s.at)
-	ev := evaluator{cols: cols, trace: &Trace{ID: sp.traceID}, done: s.done}
+	sp := s.span(f, r)
+	ev := evaluator{cols: &s.cols, trace: &Trace{ID: sp.traceID}, done: s.done}
 	return ev.matches(s.expr, &sp.Span)
 }
 
@@ -153,38 +154,30 @@ type row struct {
 	traceID string
 }
 
-// rowSpan reads the columns refs, which are at the positions at, of one row.
-// Strings still point into the batch.
-func rowSpan(f *plan.Frame, r int, refs []store.ColumnRef, at []int) (*row, *columns) {
-	c := &columns{refs: refs}
-	out := &row{Span: Span{attrs: make([]store.Value, len(refs))}}
-	for i, ref := range refs {
-		v := f.Cols[at[i]].Value(r)
+// spanFields put the value of a fixed column where expressions read it.
+var spanFields = map[store.ColumnRef]func(*row, store.Value){
+	store.Col(store.ColTime):     func(r *row, v store.Value) { r.Start = v.Int },
+	store.Col(store.ColDuration): func(r *row, v store.Value) { r.Duration = v.Int },
+	store.Col(store.ColName):     func(r *row, v store.Value) { r.Name = v.Str },
+	store.Col(store.ColService):  func(r *row, v store.Value) { r.Service = v.Str },
+	store.Col(store.ColKind):     func(r *row, v store.Value) { r.Kind = v.Int },
+	store.Col(store.ColStatus):   func(r *row, v store.Value) { r.Status = v.Int },
+	store.Col(store.ColSpanID):   func(r *row, v store.Value) { r.ID = v.Str },
+	store.Col(store.ColParentID): func(r *row, v store.Value) { r.ParentID = v.Str },
+	store.Col(store.ColTraceID):  func(r *row, v store.Value) { r.traceID = v.Str },
+	store.Col(store.ColEvents):   func(r *row, v store.Value) { r.events = parseEvents(v.Str) },
+	store.Col(store.ColLinks):    func(r *row, v store.Value) { r.links = parseEvents(v.Str) },
+}
+
+// span reads one row. Strings still point into the batch.
+func (s *rowFilter) span(f *plan.Frame, r int) *row {
+	out := &row{Span: Span{attrs: make([]store.Value, len(s.at))}}
+	for i, at := range s.at {
+		v := f.Cols[at].Value(r)
 		out.attrs[i] = v
-		switch ref {
-		case store.Col(store.ColTime):
-			out.Start = v.Int
-		case store.Col(store.ColDuration):
-			out.Duration = v.Int
-		case store.Col(store.ColName):
-			out.Name = v.Str
-		case store.Col(store.ColService):
-			out.Service = v.Str
-		case store.Col(store.ColKind):
-			out.Kind = v.Int
-		case store.Col(store.ColStatus):
-			out.Status = v.Int
-		case store.Col(store.ColSpanID):
-			out.ID = v.Str
-		case store.Col(store.ColParentID):
-			out.ParentID = v.Str
-		case store.Col(store.ColTraceID):
-			out.traceID = v.Str
-		case store.Col(store.ColEvents):
-			out.events = parseEvents(v.Str)
-		case store.Col(store.ColLinks):
-			out.links = parseEvents(v.Str)
+		if set := s.set[i]; set != nil {
+			set(out, v)
 		}
 	}
-	return out, c
+	return out
 }

@@ -30,7 +30,7 @@ import (
 //	trace 1                            then its spans:
 //	  ID PARENT START DURATION SERVICE "NAME" key=value …
 //	                                   PARENT - is none; kind=, status=, message=,
-//	                                   resource.x=, event.NAME.x= and link.TRACE.x= are
+//	                                   tracestate=, weight= (of sampling), resource.x=, event.NAME.x= and link.TRACE.x= are
 //	                                   taken apart, [a,b] is an array
 //	eval [limit N] [spss N] QUERY      then TRACE: ID ID … for each spanset, newest
 //	                                   trace first; by and aggregates in brackets
@@ -91,7 +91,8 @@ func (f *flushed) AppendTraces(ctx context.Context, scope model.Scope, td ptrace
 	return res, errors.Join(err, f.Flush())
 }
 
-func runScript(t *testing.T, mem store.TraceStore, name, text string) {
+func runScript(t *testing.T, on store.TraceStore, name, text string) {
+	mem := &weighted{on, map[string]float64{}}
 	eng, err := New(Options{Store: mem})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func runScript(t *testing.T, mem store.TraceStore, name, text string) {
 var spanRe = regexp.MustCompile(`^(\S+) (\S+) (\S+) (\S+) (\S+) "([^"]*)"(.*)$`)
 var pairRe = regexp.MustCompile(`(\S+?)=("[^"]*"|\S+)`)
 
-func loadTrace(mem store.TraceStore, id string, body []string) error {
+func loadTrace(mem *weighted, id string, body []string) error {
 	n, err := strconv.Atoi(id)
 	if err != nil {
 		return err
@@ -165,7 +166,15 @@ func loadTrace(mem store.TraceStore, id string, body []string) error {
 		sp.SetStartTimestamp(pcommon.NewTimestampFromTime(scriptZero.Add(start)))
 		sp.SetEndTimestamp(pcommon.NewTimestampFromTime(scriptZero.Add(start + dur)))
 		for _, p := range pairRe.FindAllStringSubmatch(m[7], -1) {
-			setPair(rs.Resource(), sp, p[1], p[2])
+			if p[1] != "weight" {
+				setPair(rs.Resource(), sp, p[1], p[2])
+				continue
+			}
+			weight, err := strconv.ParseFloat(p[2], 64)
+			if err != nil {
+				return err
+			}
+			mem.set(sp.TraceID(), sp.SpanID(), weight)
 		}
 	}
 	_, err = mem.AppendTraces(context.Background(), model.ScopeAll(), td)
@@ -198,6 +207,8 @@ func setPair(res pcommon.Resource, sp ptrace.Span, k, v string) {
 		sp.SetKind(ptrace.SpanKind(slices.Index(kindNames, v)))
 	case k == "status":
 		sp.Status().SetCode(ptrace.StatusCode(slices.Index(statusNames, v)))
+	case k == "tracestate":
+		sp.TraceState().FromRaw(v)
 	case k == "message":
 		sp.Status().SetMessage(strings.Trim(v, `"`))
 	case strings.HasPrefix(k, "resource."):

@@ -17,6 +17,7 @@ type Span struct {
 	Name, Service string
 	Kind, Status  int64
 	attrs         []store.Value // parallel to columns.refs
+	weight        float64       // of columns that are weighted: how many spans it stands for
 
 	parent      *Span
 	children    []*Span
@@ -48,6 +49,7 @@ type columns struct {
 	refs   []store.ColumnRef
 	events bool
 	links  bool
+	weigh  *weigher // not nil: spans get their weights
 	texts  map[string]string
 }
 
@@ -84,6 +86,7 @@ func (c *columns) attribute(a *Attribute) {
 		case allAttributes.Name:
 			c.add(store.Col(store.ColAttrs))
 			c.add(store.Col(store.ColResource))
+			c.add(store.Col(store.ColScopeInf))
 			c.add(store.Col(store.ColStatusMsg))
 			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "name"})
 			c.add(store.ColumnRef{Scope: store.Instrumentation, Name: "version"})
@@ -105,6 +108,11 @@ func (c *columns) list() []store.ColumnRef {
 	}
 	if c.links {
 		c.add(store.Col(store.ColLinks))
+	}
+	if c.weigh != nil {
+		for _, ref := range weightColumns {
+			c.add(ref)
+		}
 	}
 	return append(slices.Clone(fixed), c.refs...)
 }
@@ -133,6 +141,9 @@ func (c *columns) fill(s *Span, b []store.Vec, i int) {
 		case store.Col(store.ColLinks):
 			s.links = parseEvents(v.Str)
 		}
+	}
+	if c.weigh != nil {
+		s.weight = c.weigh.of(c.value(s, weightColumns[0]).Flt, c.value(s, weightColumns[1]).Str)
 	}
 }
 

@@ -154,7 +154,9 @@ func (b *block) column(name string) (*store.Vec, error) {
 	if c == nil {
 		if i := b.schema.Index(name); i >= 0 {
 			empty := colBuilder{kind: b.schema.Fields[i].Kind}
-			return empty.finish(b.n), nil
+			v := empty.finish(b.n)
+			v.Same = v.Kind == store.KindFloat
+			return v, nil
 		}
 		return nil, nil
 	}

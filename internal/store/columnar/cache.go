@@ -5,10 +5,11 @@ import (
 	"sync"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
-// cache keeps decoded pages and dictionaries, least recently used out first,
-// within a byte budget.
+// cache keeps unpacked pages, decoded dictionaries and runs, least recently used
+// out first, within a byte budget.
 type cache struct {
 	mu      sync.Mutex
 	budget  int64
@@ -16,6 +17,8 @@ type cache struct {
 	room    store.Room // has used
 	entries map[cacheKey]*list.Element
 	lru     list.List
+
+	repeated repeated
 }
 
 type cacheKey struct {
@@ -26,6 +29,8 @@ type cacheKey struct {
 type cacheEntry struct {
 	key   cacheKey
 	vec   *store.Vec
+	ends  []uint32 // of runs
+	page  parquetio.PageData
 	bytes int64
 }
 
@@ -34,6 +39,21 @@ func newCache(budget int64, room store.Room) *cache {
 }
 
 func (c *cache) get(k cacheKey) *store.Vec {
+	if e := c.entry(k); e != nil {
+		return e.vec
+	}
+	return nil
+}
+
+// runs returns the runs of a column.
+func (c *cache) runs(k cacheKey) runs {
+	if e := c.entry(k); e != nil {
+		return runs{e.ends, e.vec}
+	}
+	return runs{}
+}
+
+func (c *cache) entry(k cacheKey) *cacheEntry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[k]
@@ -41,21 +61,34 @@ func (c *cache) get(k cacheKey) *store.Vec {
 		return nil
 	}
 	c.lru.MoveToFront(e)
-	return e.Value.(*cacheEntry).vec
+	return e.Value.(*cacheEntry)
 }
 
-func (c *cache) put(k cacheKey, v *store.Vec) {
-	size := int64(vecBytes(v))
+func (c *cache) put(k cacheKey, v *store.Vec) { c.add(cacheEntry{key: k, vec: v}) }
+
+func (c *cache) putPage(k cacheKey, p parquetio.PageData) { c.add(cacheEntry{key: k, page: p}) }
+
+func (c *cache) putRuns(k cacheKey, r runs) { c.add(cacheEntry{key: k, vec: r.vec, ends: r.ends}) }
+
+// entryBytes is what an entry takes besides its values.
+const entryBytes = 256
+
+func (c *cache) add(e cacheEntry) {
+	size := entryBytes + int64(4*len(e.ends)+e.page.Bytes())
+	if e.vec != nil {
+		size += int64(vecBytes(e.vec))
+	}
 	// One column must not push out everything else.
 	if size > c.budget/4 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.entries[k]; ok {
+	if _, ok := c.entries[e.key]; ok {
 		return
 	}
-	c.entries[k] = c.lru.PushFront(&cacheEntry{k, v, size})
+	e.bytes = size
+	c.entries[e.key] = c.lru.PushFront(&e)
 	c.used += size
 	c.room.Hold(size)
 	for c.used > c.budget {

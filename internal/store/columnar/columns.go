@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -31,7 +32,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 	first := len(cols)
 	var names []string
 	for key, kind := range visible {
-		add(store.ColumnRef{Scope: store.Attr, Name: key}, kind)
+		add(store.ColumnRef{Scope: store.Attr, Name: key}, kind, true)
 	}
 	for key, kind := range doubtful {
 		// One that is visible anyway needs a look only for its kind.
@@ -45,7 +46,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 		each := func(scope store.ColumnScope) func(string) {
 			return func(object string) {
 				_ = attrs.Each(object, func(k string, v store.Value) bool {
-					add(store.ColumnRef{Scope: scope, Name: k}, v.Kind)
+					add(store.ColumnRef{Scope: scope, Name: k}, v.Kind, beginsList(v.Str))
 					return true
 				})
 			}
@@ -59,7 +60,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 		if streams {
 			distinct(&b.Cols[2], b.N, func(stream string) {
 				attrs.EachLabel(stream, func(n, _ string) bool {
-					add(store.ColumnRef{Scope: store.Stream, Name: n}, store.KindString)
+					add(store.ColumnRef{Scope: store.Stream, Name: n}, store.KindString, false)
 					return true
 				})
 			})
@@ -68,7 +69,7 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 			v := &b.Cols[first+i]
 			for row := range b.N {
 				if !v.Null(row) {
-					add(store.ColumnRef{Scope: store.Attr, Name: name}, v.Kind)
+					add(store.ColumnRef{Scope: store.Attr, Name: name}, v.Kind, true)
 					break
 				}
 			}
@@ -81,21 +82,40 @@ func (t *Table) Columns(ctx context.Context, scope model.Scope, from, to int64) 
 	return set.list(), nil
 }
 
-// columnSet is a set of columns with their kinds.
-type columnSet map[store.ColumnRef]store.Kind
+// columnSet is a set of columns with what is known of them.
+type columnSet map[store.ColumnRef]columnNote
 
-func (set columnSet) add(ref store.ColumnRef, kind store.Kind) {
-	if have, ok := set[ref]; ok && have != kind {
-		kind = store.KindMixed
-	}
-	set[ref] = kind
+// columnNote is what store.ColumnInfo says beside the name.
+type columnNote struct {
+	kind  store.Kind
+	lists bool
 }
+
+func (set columnSet) add(ref store.ColumnRef, kind store.Kind, lists bool) {
+	if have, ok := set[ref]; ok {
+		lists = lists || have.lists
+		if have.kind != kind {
+			kind = store.KindMixed
+		}
+	}
+	set[ref] = columnNote{kind, lists}
+}
+
+// addAll adds the columns of another set.
+func (set columnSet) addAll(other columnSet) {
+	for ref, note := range other {
+		set.add(ref, note.kind, note.lists)
+	}
+}
+
+// beginsList tells whether a text may be that of an array.
+func beginsList(text string) bool { return strings.HasPrefix(text, "[") }
 
 // list is the set in the order of scopes and names.
 func (set columnSet) list() []store.ColumnInfo {
 	out := make([]store.ColumnInfo, 0, len(set))
-	for ref, kind := range set {
-		out = append(out, store.ColumnInfo{Ref: ref, Kind: kind})
+	for ref, note := range set {
+		out = append(out, store.ColumnInfo{Ref: ref, Kind: note.kind, Lists: note.lists})
 	}
 	slices.SortFunc(out, func(a, b store.ColumnInfo) int {
 		if a.Ref.Scope != b.Ref.Scope {
@@ -109,7 +129,7 @@ func (set columnSet) list() []store.ColumnInfo {
 // object adds the members of a JSON object.
 func (set columnSet) object(scope store.ColumnScope, object string) {
 	_ = attrs.Each(object, func(k string, v store.Value) bool {
-		set.add(store.ColumnRef{Scope: scope, Name: strings.Clone(k)}, v.Kind)
+		set.add(store.ColumnRef{Scope: scope, Name: strings.Clone(k)}, v.Kind, beginsList(v.Str))
 		return true
 	})
 }
@@ -125,15 +145,17 @@ func (set columnSet) text(column, text string) {
 		}
 	case store.ColStream:
 		attrs.EachLabel(text, func(n, _ string) bool {
-			set.add(store.ColumnRef{Scope: store.Stream, Name: strings.Clone(n)}, store.KindString)
+			set.add(store.ColumnRef{Scope: store.Stream, Name: strings.Clone(n)}, store.KindString, false)
 			return true
 		})
 	}
 }
 
-func (set columnSet) attr(column string) {
+// attr adds the attribute of a column; lists tells of one of texts whether they may
+// be those of arrays.
+func (set columnSet) attr(column string, lists func(key string) bool) {
 	if key, kind, ok := parseAttrColumn(column); ok {
-		set.add(store.ColumnRef{Scope: store.Attr, Name: strings.Clone(key)}, kind)
+		set.add(store.ColumnRef{Scope: store.Attr, Name: strings.Clone(key)}, kind, kind == store.KindString && lists(key))
 	}
 }
 
@@ -151,9 +173,7 @@ func (t *Table) allColumns(ctx context.Context, from, to int64) ([]store.ColumnI
 	all := columnSet{}
 	for _, b := range snap.blocks {
 		if b.maxTs >= from && b.minTs < to {
-			for ref, kind := range b.columnSet() {
-				all.add(ref, kind)
-			}
+			all.addAll(b.columnSet())
 		}
 	}
 	for _, s := range snap.segments {
@@ -164,9 +184,7 @@ func (t *Table) allColumns(ctx context.Context, from, to int64) ([]store.ColumnI
 		if err != nil {
 			return nil, err
 		}
-		for ref, kind := range set {
-			all.add(ref, kind)
-		}
+		all.addAll(set)
 	}
 	return all.list(), nil
 }
@@ -176,7 +194,8 @@ func (b *block) columnSet() columnSet {
 		b.set = columnSet{}
 		for _, c := range b.cols {
 			if isAttr(c.name) {
-				b.set.attr(c.name)
+				// Texts lie in the block as they are.
+				b.set.attr(c.name, func(string) bool { return bytes.IndexByte(b.data[c.off:c.off+c.n], '[') >= 0 })
 			}
 		}
 		if rest, err := b.column(restColumn); err == nil && rest != nil {
@@ -233,7 +252,7 @@ func (s *segment) columnSet() (columnSet, error) {
 // has no dictionary.
 func (s *segment) distinctTexts(group, col int) ([]string, error) {
 	if s.file.Groups[group].Chunks[col].Dict != nil {
-		return s.dictionary(group, col)
+		return s.dictionary(group, col, nil)
 	}
 	v, err := s.file.Read(group, col, 0, s.groups[group].rows, nil, nil)
 	if err != nil {
@@ -312,7 +331,7 @@ func (t *Table) attrColumns(scope model.Scope, from, to int64) (visible, doubtfu
 		}
 		if rest, err := b.column(restColumn); err == nil && rest != nil {
 			keys := map[string]bool{}
-			distinct(rest, b.n, func(object string) { noteKeys(object, keys) })
+			distinct(rest, b.n, func(object string) { noteKeys(object, keys, nil) })
 			for key := range keys {
 				out[key] = store.KindMixed
 			}

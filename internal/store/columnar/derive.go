@@ -1,17 +1,20 @@
 package columnar
 
-import "hinomi/internal/store"
+import (
+	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
+)
 
 // derive computes a Derivation for n rows.
-func derive(d Derivation, n int, load loader) (*store.Vec, error) {
+func derive(d Derivation, n int, load loader, vecs *parquetio.Vectors) (*store.Vec, error) {
 	from, err := load(d.From)
 	if err != nil || from == nil {
 		return &store.Vec{}, err
 	}
 	if from.Ints == nil {
-		return deriveText(d, from), nil
+		return deriveText(d, from, vecs), nil
 	}
-	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, n)}
+	out := &store.Vec{Kind: store.KindString, Codes: vecs.Codes(n)}
 	dict := newDict()
 	seen := map[int64]uint32{}
 	var last int64
@@ -32,10 +35,10 @@ func derive(d Derivation, n int, load loader) (*store.Vec, error) {
 }
 
 // deriveText computes a derivation of texts, once per entry of a dictionary.
-func deriveText(d Derivation, from *store.Vec) *store.Vec {
+func deriveText(d Derivation, from *store.Vec, vecs *parquetio.Vectors) *store.Vec {
 	one := func(s string) string { return d.Map(store.Value{Kind: from.Kind, Str: s}) }
 	if from.Codes != nil {
-		return newMapping(from.Dict, func(s string) store.Value { return store.Str(one(s)) }).vec(from.Codes)
+		return newMapping(from.Dict, func(s string) store.Value { return store.Str(one(s)) }).vec(from.Codes, vecs)
 	}
 	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, len(from.Strs))}
 	dict := newDict()
@@ -56,7 +59,7 @@ func (u *unit) mapText(ref store.ColumnRef, column string, load loader, fn func(
 		return &store.Vec{}, err
 	}
 	if v.Codes != nil {
-		return u.memo.mapping(ref, v.Dict, fn).vec(v.Codes), nil
+		return u.memo.mapping(ref, v.Dict, fn).vec(v.Codes, u.vecs), nil
 	}
 	return mapVec(v, len(v.Strs), fn), nil
 }
@@ -64,14 +67,14 @@ func (u *unit) mapText(ref store.ColumnRef, column string, load loader, fn func(
 // mapVec maps plain texts, or a dictionary that is met once.
 func mapVec(v *store.Vec, n int, fn func(string) store.Value) *store.Vec {
 	if v.Codes != nil {
-		return newMapping(v.Dict, fn).vec(v.Codes)
+		return newMapping(v.Dict, fn).vec(v.Codes, nil)
 	}
 	d := newDict()
 	codes := make([]uint32, n)
 	for i, s := range v.Strs {
 		codes[i] = d.code(s)
 	}
-	return newMapping(d.list, fn).vec(codes)
+	return newMapping(d.list, fn).vec(codes, nil)
 }
 
 // mapping is what became of the entries of a dictionary.
@@ -102,7 +105,7 @@ func newMapping(dict []string, fn func(string) store.Value) *mapping {
 }
 
 // vec is the column of rows with the given codes.
-func (m *mapping) vec(codes []uint32) *store.Vec {
+func (m *mapping) vec(codes []uint32, vecs *parquetio.Vectors) *store.Vec {
 	if m.recode == nil {
 		out := &store.Vec{Kind: store.KindMixed, Mixed: make([]store.Value, len(codes))}
 		for i, c := range codes {
@@ -110,12 +113,12 @@ func (m *mapping) vec(codes []uint32) *store.Vec {
 		}
 		return out
 	}
-	out := &store.Vec{Kind: store.KindString, Codes: make([]uint32, len(codes)), Dict: m.dict}
+	out := &store.Vec{Kind: store.KindString, Codes: vecs.Codes(len(codes)), Dict: m.dict}
 	for i, c := range codes {
 		out.Codes[i] = m.recode[c]
 	}
 	if m.nulls {
-		out.Valid = make([]bool, len(codes))
+		out.Valid = vecs.Bools(len(codes))
 		for i, c := range codes {
 			out.Valid[i] = m.values[c].Kind != store.KindNull
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 // part is where rows come from when segments are written: a block of the
@@ -285,35 +286,19 @@ func dictionaryOf(strs []string) (codes []uint32, list []string) {
 
 // gather returns the given rows of v, sharing the dictionary.
 func gather(v *store.Vec, rows []uint32) store.Vec {
-	out := store.Vec{Kind: v.Kind, Dict: v.Dict}
-	if v.Valid != nil {
-		out.Valid = pick(v.Valid, rows)
+	if v.Same && v.Valid == nil {
+		return *window(v, 0, len(rows))
 	}
-	switch {
-	case v.Codes != nil:
-		out.Codes = pick(v.Codes, rows)
-	case v.Strs != nil:
-		out.Strs = pick(v.Strs, rows)
-	case v.Ints != nil:
-		out.Ints = pick(v.Ints, rows)
-	case v.Floats != nil:
-		out.Floats = pick(v.Floats, rows)
-	case v.Mixed != nil:
-		out.Mixed = pick(v.Mixed, rows)
-	}
-	return out
-}
-
-func pick[T any](from []T, rows []uint32) []T {
-	out := make([]T, len(rows))
-	for i, r := range rows {
-		out[i] = from[r]
-	}
+	out := parquetio.Gather(v, rows, 0)
+	out.Same = v.Same
 	return out
 }
 
 // vecBytes estimates the memory of a vector.
 func vecBytes(v *store.Vec) int {
+	if v.Same {
+		return 0
+	}
 	n := len(v.Valid) + 4*len(v.Codes) + 8*len(v.Ints) + 8*len(v.Floats)
 	for _, s := range v.Dict {
 		n += 16 + len(s)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"hinomi/internal/store"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 // groupScan is what the windows of one row group share in a scan.
@@ -19,21 +20,24 @@ type groupScan struct {
 	once     sync.Once
 	granules uint64 // in which rows may match
 	filter   *node  // what is left of the scan's filter
+	byRuns   bool   // rows may be read as runs
+	runCols  []string
 	err      error
 
 	mu    sync.Mutex
 	dicts map[int][]string // by column, decoded for this scan
+	mem   *parquetio.Memory
 }
 
-// dictionary decodes a dictionary once for all windows of the row group: a large
-// one is not kept by the cache.
+// dictionary decodes a dictionary once for all windows of the row group, a large
+// one, which the cache does not keep, into the memory of the worker that has them all.
 func (g *groupScan) dictionary(group, col int) ([]string, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d, ok := g.dicts[col]; ok {
 		return d, nil
 	}
-	d, err := g.seg.dictionary(group, col)
+	d, err := g.seg.dictionary(group, col, g.mem)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +87,9 @@ func (s *scan) prepare(g *groupScan) {
 	}
 	if g.granules, g.err = pr.find(rest); g.err != nil {
 		return
+	}
+	if s.req.Alike != nil {
+		g.runCols, g.byRuns = s.runColumns(g, rest)
 	}
 	leaves := 0
 	g.filter = compile(rest, &leaves)

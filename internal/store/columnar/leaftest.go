@@ -95,10 +95,13 @@ func leafTest(p store.Pred) (store.ColumnRef, test) {
 	case store.Cmp:
 		return p.Col, cmpTest(p)
 	case store.Match:
-		literals := requiredLiterals(p.Re)
+		var literals []finder
+		for _, l := range requiredLiterals(p.Re) {
+			literals = append(literals, newFinder(l))
+		}
 		return p.Col, rendered(func(s string) bool {
-			for _, l := range literals {
-				if !strings.Contains(s, l) {
+			for i := range literals {
+				if !literals[i].in(s) {
 					return false
 				}
 			}
@@ -109,7 +112,8 @@ func leafTest(p store.Pred) (store.ColumnRef, test) {
 			sub := lowerASCII(p.Sub)
 			return p.Col, rendered(func(s string) bool { return containsFold(s, sub) })
 		}
-		return p.Col, rendered(func(s string) bool { return strings.Contains(s, p.Sub) })
+		f := newFinder(p.Sub)
+		return p.Col, rendered(f.in)
 	case store.TextEq:
 		t := rendered(func(s string) bool { return s == p.Text })
 		t.null = p.Text == ""

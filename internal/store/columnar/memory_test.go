@@ -83,7 +83,7 @@ func TestQueriesShareMemory(t *testing.T) {
 	}
 	room.Hold(1 << 20)
 	_, err := tab.Scan(context.Background(), model.ScopeAll(), store.ScanRequest{From: math.MinInt64, To: math.MaxInt64, Columns: []store.ColumnRef{store.Col("id")}}, func(*store.Batch) error { return nil })
-	if !errors.Is(err, store.ErrBudget) || !strings.Contains(err.Error(), "limits.memory") {
+	if !errors.Is(err, store.ErrMemory) || !strings.Contains(err.Error(), "limits.memory") {
 		t.Errorf("without memory: %v", err)
 	}
 	room.Give(1 << 20)

@@ -2,9 +2,11 @@ package columnar
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -141,16 +143,31 @@ func (s *segment) columnsFor(ctx context.Context) (columnSet, error) {
 	return set, err
 }
 
-// namedColumns are the attributes that the manifest names.
+// namedColumns are the attributes that the manifest names. Which of them have
+// arrays is in the footer, where one that can be read says so.
 func (s *segment) namedColumns() columnSet {
+	lists := s.listKeys()
 	set := columnSet{}
 	for _, name := range s.Attrs {
-		set.attr(name)
+		set.attr(name, lists)
 	}
 	for _, key := range s.Rest {
-		set.add(store.ColumnRef{Scope: store.Attr, Name: key}, store.KindMixed)
+		set.add(store.ColumnRef{Scope: store.Attr, Name: key}, store.KindMixed, lists(key))
 	}
 	return set
+}
+
+// listKeys tells which attributes have a text that may be that of an array: any,
+// where the footer does not say.
+func (s *segment) listKeys() func(key string) bool {
+	s.mu.Lock()
+	file := s.file
+	s.mu.Unlock()
+	var keys []string
+	if file == nil || json.Unmarshal([]byte(file.Metadata[keyLists]), &keys) != nil {
+		return func(string) bool { return true }
+	}
+	return func(key string) bool { return slices.Contains(keys, key) }
 }
 
 // where names the file for people.

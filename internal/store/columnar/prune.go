@@ -207,7 +207,7 @@ func (pr *pruner) value(found uint64, col int, text string) (uint64, error) {
 	if c.Dict == nil || len(c.Frames) > 1 {
 		return found, nil
 	}
-	dict, err := pr.seg.dictionary(pr.group, col)
+	dict, err := pr.seg.dictionary(pr.group, col, nil)
 	if err != nil {
 		return 0, err
 	}

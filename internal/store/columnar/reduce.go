@@ -133,7 +133,7 @@ func (pr *pruner) entries(p store.Pred) (some, every bool, err error) {
 	if c.Dict == nil || len(c.Frames) > 1 || c.DictLen > maxTestedEntries {
 		return true, false, nil
 	}
-	dict, err := pr.seg.dictionary(pr.group, col)
+	dict, err := pr.seg.dictionary(pr.group, col, nil)
 	if err != nil {
 		return false, false, err
 	}

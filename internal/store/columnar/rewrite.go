@@ -136,7 +136,7 @@ func (t *Table) matching(s *segment, group int, where store.Pred) ([]uint32, err
 		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
 		source := &groupSource{seg: s, group: group, lo: from, hi: to}
 		if bits.OnesCount64(g.granules) >= manyGranules {
-			source.whole = g.dictionary
+			source.how.whole = g.dictionary
 		}
 		u := &unit{schema: t.schema, n: to - from, source: source, memo: &g.memo, ended: t.stopped}
 		wanted := w.allRows(u.n)

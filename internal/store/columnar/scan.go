@@ -142,11 +142,18 @@ func (s *scan) run(ctx context.Context, list []candidate) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
-		w := &worker{}
+		w, _ := s.table.workers.Get().(*worker)
+		if w == nil {
+			w = &worker{}
+		}
 		if s.req.Worker != nil {
 			w.fn = s.req.Worker()
 		}
 		wg.Go(func() {
+			defer func() {
+				w.fn = nil
+				s.table.workers.Put(w)
+			}()
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) {
@@ -176,10 +183,12 @@ func (s *scan) skip(c *candidate) bool {
 	return s.req.Skip(c.minTs, c.maxTs)
 }
 
-// worker is one of the goroutines of a scan.
+// worker is one of the goroutines of a scan. Its memory serves later scans too.
 type worker struct {
 	rows []uint32                 // reused
 	fn   func(*store.Batch) error // nil: the scan's
+	vecs parquetio.Vectors
+	mem  parquetio.Memory
 }
 
 // take reads a candidate, window by window.
@@ -190,7 +199,7 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 	}
 	if c.block != nil {
 		b := c.block
-		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: blockSource{b}}, w.allRows(b.n), nil, w)
+		return s.unit(ctx, &unit{schema: s.table.schema, n: b.n, minTs: b.minTs, maxTs: b.maxTs, source: &blockSource{b: b}, vecs: &w.vecs}, w.allRows(b.n), nil, w)
 	}
 	g := c.group
 	// Between listing and reading it may have been closed: a scan of everything
@@ -200,12 +209,53 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 		return nil
 	}
 	defer g.seg.unpin()
+	if s.req.Order == store.AnyOrder {
+		w.mem.Reset()
+		g.mem = &w.mem // All of the row group's windows are this worker's.
+	}
 	g.once.Do(func() { s.prepare(g) })
 	if g.err != nil {
 		return s.failed(g, g.err)
 	}
-	for lo := c.lo; lo < c.hi; lo += parquetio.WindowRows {
-		hi := min(lo+parquetio.WindowRows, c.hi)
+	err := s.takeRows(ctx, c, w)
+	if s.req.Order == store.AnyOrder {
+		g.forget() // All its windows are done.
+	}
+	return err
+}
+
+// takeRows reads what rows of a row group may match: as runs where these are long.
+func (s *scan) takeRows(ctx context.Context, c *candidate, w *worker) error {
+	g := c.group
+	if !g.byRuns {
+		return s.takeWindows(ctx, c, c.lo, c.hi, w)
+	}
+	for lo, hi := range stretches(g.granules) {
+		lo, hi = max(c.lo, lo*granuleRows), min(c.hi, hi*granuleRows)
+		u, err := s.runUnit(g, lo, hi, &w.vecs)
+		switch {
+		case err != nil:
+			err = s.failed(g, err)
+		case u != nil:
+			err = s.unit(ctx, u, w.allRows(u.n), g, w)
+		default:
+			err = s.takeWindows(ctx, c, lo, hi, w)
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// takeWindows reads rows of a row group window by window.
+func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *worker) error {
+	g := c.group
+	for lo := from; lo < to; lo = (lo/parquetio.WindowRows + 1) * parquetio.WindowRows {
+		hi := min((lo/parquetio.WindowRows+1)*parquetio.WindowRows, to)
 		set := g.granules & granulesOf(lo, hi)
 		if set == 0 {
 			s.count(func(st *store.ScanStats) { st.UnitsPruned++ })
@@ -213,11 +263,11 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 		}
 		first, last := granuleSpan(set)
 		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
-		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to}
+		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to, how: reading{vecs: &w.vecs}}
 		if bits.OnesCount64(g.granules) >= manyGranules && s.req.Skip == nil {
-			source.whole = g.dictionary
+			source.how.whole = g.dictionary
 		}
-		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo}
+		u := &unit{schema: s.table.schema, n: to - from, minTs: c.minTs, maxTs: c.maxTs, source: source, memo: &g.memo, vecs: &w.vecs}
 		wanted := w.allRows(u.n)
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
@@ -228,9 +278,6 @@ func (s *scan) take(ctx context.Context, c *candidate, w *worker) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-	}
-	if s.req.Order == store.AnyOrder {
-		g.forget() // All its windows are done.
 	}
 	return nil
 }
@@ -283,7 +330,8 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		}
 		return nil
 	}
-	examined := int64(len(rows))
+	defer w.vecs.Reset()
+	examined := u.rowsOf(rows)
 	filter := s.filter
 	if g != nil {
 		filter = g.filter
@@ -295,10 +343,11 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		}
 		return s.failed(g, err)
 	}
-	if !s.table.opts.Memory.Queries.Take(u.bytes) {
-		return fmt.Errorf("%w: queries have used up their memory: ask for less at once, or raise limits.memory", store.ErrBudget)
+	size := u.source.bytes()
+	if !s.table.opts.Memory.Queries.Take(size) {
+		return store.ErrMemory
 	}
-	defer s.table.opts.Memory.Queries.Give(u.bytes)
+	defer s.table.opts.Memory.Queries.Give(size)
 	if w.fn != nil && batch != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -311,11 +360,14 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 	defer s.mu.Unlock()
 	s.stats.UnitsScanned++
 	s.stats.RowsScanned += examined
-	s.stats.BytesScanned += u.bytes
+	s.stats.BytesScanned += size
 	if batch == nil {
 		return s.overBudget()
 	}
 	s.stats.RowsMatched += int64(batch.N)
+	for _, n := range batch.Counts {
+		s.stats.RowsMatched += n - 1
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -370,6 +422,12 @@ func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) 
 		rows = rows[:s.req.Limit]
 	}
 	b := &store.Batch{N: len(rows), Cols: make([]store.Vec, len(s.req.Columns))}
+	if u.counts != nil {
+		b.Counts = make([]int64, len(rows))
+		for i, r := range rows {
+			b.Counts[i] = u.counts[r]
+		}
+	}
 	sorted, back := rows, []int(nil)
 	if !slices.IsSorted(rows) {
 		sorted, back = sortedRows(rows)

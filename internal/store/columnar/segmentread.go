@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -86,6 +87,7 @@ type groupInfo struct {
 	words        *wordIndex
 	values       *filter
 	bad          atomic.Bool
+	mixed        atomic.Uint64 // columns, of the first 64, whose runs are known to be short
 }
 
 func (s *segment) acquire() { s.refs.Add(1) }
@@ -246,20 +248,31 @@ func (s *segment) verifyGroup(group int) error {
 	return errors.Join(s.groups[group].words.verify(), s.groups[group].values.verify())
 }
 
-// dictionaries gives whole dictionaries to a reader of a row group; nil means
-// from the cache.
+// dictionaries gives whole dictionaries to a reader of a row group.
 type dictionaries func(group, col int) ([]string, error)
+
+// reading is how a column is read.
+type reading struct {
+	// whole, unless nil, has whole dictionaries decoded even for few rows.
+	whole dictionaries
+	// vecs lends the memory of vectors.
+	vecs *parquetio.Vectors
+	// bytes counts what was decoded, before compression.
+	bytes int64
+}
 
 // column decodes the rows [lo, hi) of one column, page by page through the
 // cache. nil when the segment has no such attribute; a fixed column that an older
-// version did not write is all zero values. With whole, dictionaries are decoded
-// as a whole even for few rows.
-func (s *segment) column(group int, name string, lo, hi int, whole dictionaries) (*store.Vec, error) {
+// version did not write is all zero values.
+func (s *segment) column(group int, name string, lo, hi int, how *reading) (*store.Vec, error) {
 	col := s.file.Column(name)
 	if col < 0 {
 		return s.absent(name, hi-lo), nil
 	}
-	v, err := s.pages(group, col, lo, hi, whole)
+	if v := s.same(group, col, hi-lo); v != nil {
+		return v, nil
+	}
+	v, err := s.pages(group, col, lo, hi, how)
 	if err != nil {
 		return nil, fmt.Errorf("row group %d column %q: %w", group, name, err)
 	}
@@ -268,50 +281,111 @@ func (s *segment) column(group int, name string, lo, hi int, whole dictionaries)
 
 func (s *segment) absent(name string, n int) *store.Vec {
 	if i := s.schema.Index(name); i >= 0 {
+		if s.schema.Fields[i].Kind == store.KindFloat {
+			return s.cache.repeated.float(0, n)
+		}
 		empty := colBuilder{kind: s.schema.Fields[i].Kind}
 		return empty.finish(n)
 	}
 	return nil
 }
 
-func (s *segment) pages(group, col, lo, hi int, whole dictionaries) (*store.Vec, error) {
+func (s *segment) pages(group, col, lo, hi int, how *reading) (*store.Vec, error) {
+	dict, err := s.dictionaryFor(group, col, hi-lo, how)
+	if err != nil {
+		return nil, err
+	}
 	c := &s.file.Groups[group].Chunks[col]
-	var dict []string
-	if c.Dict != nil {
-		if whole == nil {
-			if !s.worthDictionary(c, group, col, hi-lo) {
-				return s.file.ReadTexts(group, col, lo, hi, nil, func(i int) ([]string, error) { return s.frame(group, col, i) })
-			}
-			whole = s.dictionary
-		}
-		var err error
-		if dict, err = whole(group, col); err != nil {
-			return nil, err
-		}
-	}
+	var few [8]parquetio.PageData
+	data := few[:0]
 	from, to := c.PagesOf(lo, hi)
-	if to-from != 1 {
+	for i := from; i < to; i++ {
 		// Texts of several pages: what they take together is not worth the cache.
-		return s.file.Read(group, col, lo, hi, dict, nil)
-	}
-	p := &c.Pages[from]
-	first, last := int(p.First), int(p.First+p.Rows)
-	key := cacheKey{s.ID, int32(group), int32(col), int32(from)}
-	v := s.cache.get(key)
-	if v == nil {
-		var err error
-		if v, err = s.file.Read(group, col, first, last, dict, nil); err != nil {
+		page, err := s.page(group, col, i, to-from == 1)
+		if err != nil {
 			return nil, err
 		}
-		s.cache.put(key, v)
-	} else if c.Dict != nil {
-		// The dictionary may have been dropped from the cache meanwhile.
-		v = &store.Vec{Kind: v.Kind, Valid: v.Valid, Codes: v.Codes, Dict: dict}
+		how.bytes += int64(page.Bytes())
+		data = append(data, page)
 	}
-	if first == lo && last == hi {
+	v, err := s.file.Decode(group, col, lo, hi, data, dict, how.vecs)
+	if err != nil {
+		return nil, err
+	}
+	return s.texts(group, col, v, how)
+}
+
+// pick decodes few rows of a column, ascending.
+func (s *segment) pick(group, col int, rows []uint32, how *reading) (*store.Vec, error) {
+	dict, err := s.dictionaryFor(group, col, len(rows), how)
+	if err != nil {
+		return nil, err
+	}
+	c := &s.file.Groups[group].Chunks[col]
+	var out *store.Vec
+	for len(rows) > 0 {
+		i, _ := c.PagesOf(int(rows[0]), int(rows[0])+1)
+		n := len(rows)
+		if end := uint32(c.Pages[i].First + c.Pages[i].Rows); rows[n-1] >= end {
+			n, _ = slices.BinarySearch(rows, end)
+		}
+		page, err := s.page(group, col, i, true)
+		if err != nil {
+			return nil, err
+		}
+		how.bytes += int64(page.Bytes())
+		v, err := s.file.Pick(group, col, i, page, rows[:n], dict, how.vecs)
+		if err != nil {
+			return nil, err
+		}
+		if rows = rows[n:]; out == nil {
+			out = v
+			continue
+		}
+		out.Valid, out.Codes, out.Strs = append(out.Valid, v.Valid...), append(out.Codes, v.Codes...), append(out.Strs, v.Strs...)
+		out.Ints, out.Floats = append(out.Ints, v.Ints...), append(out.Floats, v.Floats...)
+	}
+	return s.texts(group, col, out, how)
+}
+
+// dictionaryFor returns the dictionary of a column of which n rows are read, nil
+// when it has none or texts does better.
+func (s *segment) dictionaryFor(group, col, n int, how *reading) ([]string, error) {
+	c := &s.file.Groups[group].Chunks[col]
+	switch {
+	case c.Dict == nil:
+		return nil, nil
+	case how.whole != nil:
+		return how.whole(group, col)
+	case !s.worthDictionary(c, group, col, n):
+		return nil, nil
+	}
+	return s.dictionary(group, col, nil)
+}
+
+// texts looks up codes that were read without their dictionary, in the frames
+// that they need.
+func (s *segment) texts(group, col int, v *store.Vec, how *reading) (*store.Vec, error) {
+	if v.Codes == nil || v.Dict != nil {
 		return v, nil
 	}
-	return parquetio.Window(v, lo-first, hi-first), nil
+	return s.file.Texts(group, col, v, func(i int) ([]string, error) {
+		how.bytes += int64(s.file.Groups[group].Chunks[col].Frames[i].Raw)
+		return s.frame(group, col, i)
+	})
+}
+
+// page returns the content of a page, kept by the cache if asked to.
+func (s *segment) page(group, col, i int, keep bool) (parquetio.PageData, error) {
+	key := cacheKey{s.ID, int32(group), int32(col), int32(i)}
+	if e := s.cache.entry(key); e != nil {
+		return e.page, nil
+	}
+	page, err := s.file.Page(group, col, i, nil)
+	if err == nil && keep {
+		s.cache.putPage(key, page)
+	}
+	return page, err
 }
 
 // sparseDictionary is how many entries of a dictionary for each wanted row make
@@ -322,17 +396,28 @@ func (s *segment) worthDictionary(c *parquetio.Chunk, group, col, rows int) bool
 	return len(c.Frames) == 1 || rows*sparseDictionary > int(c.DictLen) || s.cache.get(cacheKey{s.ID, int32(group), int32(col), dictionaryPage}) != nil
 }
 
-// dictionaryPage is the page number under which a dictionary is cached, and
-// firstFrame that of its first part; the others follow downwards.
+// dictionaryPage and runsPage are the page numbers under which a dictionary and
+// the runs of a column are cached, and firstFrame that of a dictionary's first
+// part; the others follow downwards.
 const (
 	dictionaryPage = -1
-	firstFrame     = -2
+	runsPage       = -2
+	firstFrame     = -3
 )
 
-func (s *segment) dictionary(group, col int) ([]string, error) {
+// maxCachedDictionary is the size of dictionaries that scans of everything leave to
+// the cache. Those of long texts would push out what many small questions need.
+const maxCachedDictionary = 1 << 20
+
+// dictionary decodes a dictionary through the cache, or with mem, when it is large,
+// into buffers of it.
+func (s *segment) dictionary(group, col int, mem *parquetio.Memory) ([]string, error) {
 	key := cacheKey{s.ID, int32(group), int32(col), dictionaryPage}
 	if v := s.cache.get(key); v != nil {
 		return v.Dict, nil
+	}
+	if mem != nil && s.file.Groups[group].Chunks[col].DictBytes() > maxCachedDictionary {
+		return s.file.Dictionary(group, col, mem)
 	}
 	dict, err := s.file.Dictionary(group, col, nil)
 	if err != nil {
@@ -367,7 +452,11 @@ func (s *segment) load(group int, name string, lo, hi int, mem *parquetio.Memory
 	var dict []string
 	if c.Dict != nil {
 		if len(c.Frames) > 1 && (hi-lo)*sparseDictionary < int(c.DictLen) {
-			return s.file.ReadTexts(group, col, lo, hi, mem, func(i int) ([]string, error) { return s.file.FrameOf(group, col, i, mem) })
+			coded, err := s.file.Read(group, col, lo, hi, nil, mem)
+			if err != nil {
+				return nil, err
+			}
+			return s.file.Texts(group, col, coded, func(i int) ([]string, error) { return s.file.FrameOf(group, col, i, mem) })
 		}
 		var err error
 		if dict, err = s.file.Dictionary(group, col, mem); err != nil {

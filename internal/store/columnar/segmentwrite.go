@@ -37,6 +37,7 @@ const (
 	keyTable      = "hinomi.table"
 	keyIndexes    = "hinomi.indexes"
 	keyRestKeys   = "hinomi.rest_keys"
+	keyLists      = "hinomi.lists"
 )
 
 // segmentColumn is one column to be written.
@@ -57,6 +58,7 @@ type segmentWriter struct {
 	dense   bool
 	out     *parquetio.Writer
 	rest    map[string]bool
+	lists   map[string]bool // attributes with a text that may be that of an array
 	indexes []groupIndexMeta
 	mem     *parquetio.Memory     // of the parts; nil: they keep their own
 	text    *store.Vec            // of the row group that nextGroup looked at
@@ -74,7 +76,7 @@ func (t *Table) writeSegment(r *run, parts []part, level int, mem *parquetio.Mem
 		ID: id, File: path.Join(segmentDir, day, fmt.Sprintf("%012d.parquet", id)),
 		Rows: int64(len(r.refs)), MinTs: r.minTs, MaxTs: r.maxTs, Level: level,
 	}
-	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, sources: map[string]*store.Vec{}, mem: mem}
+	w := &segmentWriter{table: t, parts: parts, dense: level > 0, rest: map[string]bool{}, lists: map[string]bool{}, sources: map[string]*store.Vec{}, mem: mem}
 	err := t.writeFile(m.File, func(f vfs.File) error {
 		buf := bufio.NewWriterSize(f, 1<<20)
 		if err := w.write(buf, r.refs, &m); err != nil {
@@ -120,8 +122,12 @@ func (w *segmentWriter) write(buf *bufio.Writer, refs []rowRef, m *segmentMeta) 
 	if err != nil {
 		return err
 	}
+	lists, err := json.Marshal(slices.Sorted(maps.Keys(w.lists)))
+	if err != nil {
+		return err
+	}
 	m.FooterCRC, err = w.out.Close(map[string]string{
-		keyVersion: formatVersion, keyTable: schema.Name, keyIndexes: string(index), keyRestKeys: string(rest),
+		keyVersion: formatVersion, keyTable: schema.Name, keyIndexes: string(index), keyRestKeys: string(rest), keyLists: string(lists),
 	})
 	m.Bytes = w.out.Written()
 	return err
@@ -197,6 +203,7 @@ func (w *segmentWriter) rowGroup(refs []rowRef) error {
 			// pay, and does not tell.
 			values.values(c.name, v, len(refs))
 		}
+		w.noteLists(c, v)
 		if err := w.out.Column(v, len(refs)); err != nil {
 			return err
 		}
@@ -251,7 +258,7 @@ func (w *segmentWriter) forgetSources(coming []segmentColumn) {
 // column gathers one column of a row group.
 func (w *segmentWriter) column(c *segmentColumn, refs []rowRef) (*store.Vec, error) {
 	if c.derived != nil {
-		return deriveText(*c.derived, w.sources[c.derived.From]), nil
+		return deriveText(*c.derived, w.sources[c.derived.From], nil), nil
 	}
 	v := w.text
 	if c.field == nil || !c.field.Words || v == nil {
@@ -339,22 +346,38 @@ func (w *segmentWriter) restVec(rest *store.Vec, refs []rowRef) (*store.Vec, err
 		}
 		if len(buf) > 0 {
 			out.Strs[i], out.Valid[i] = string(append(buf, '}')), true
-			noteKeys(out.Strs[i], w.rest)
+			noteKeys(out.Strs[i], w.rest, w.lists)
 		}
 	}
 	return out, nil
 }
 
-func noteKeys(object string, keys map[string]bool) {
-	if len(keys) >= maxRestKeys {
+// noteKeys adds the keys of an object to keys, and to lists, unless nil, those
+// whose text may be that of an array.
+func noteKeys(object string, keys, lists map[string]bool) {
+	if len(keys) >= maxRestKeys && lists == nil {
 		return
 	}
-	_ = attrs.Each(object, func(k string, _ store.Value) bool {
+	_ = attrs.Each(object, func(k string, v store.Value) bool {
 		if !keys[k] && len(keys) < maxRestKeys {
 			keys[strings.Clone(k)] = true
 		}
+		if lists != nil && beginsList(v.Str) && keys[k] && !lists[k] {
+			lists[strings.Clone(k)] = true
+		}
 		return true
 	})
+}
+
+// noteLists adds an attribute with a text that may be that of an array to lists.
+func (w *segmentWriter) noteLists(c *segmentColumn, v *store.Vec) {
+	if !isAttr(c.name) || c.kind != store.KindString {
+		return
+	}
+	key, _, ok := parseAttrColumn(c.name)
+	if ok && !w.lists[key] && (slices.ContainsFunc(v.Dict, beginsList) || slices.ContainsFunc(v.Strs, beginsList)) {
+		w.lists[strings.Clone(key)] = true
+	}
 }
 
 // writeFile writes a durable file under its name at once.

@@ -64,7 +64,7 @@ type Options struct {
 type Memory struct {
 	Rows    store.Room // rows that are not in a segment yet
 	Merges  store.Room // merges wait for it
-	Queries store.Room // what scans decode; a scan that gets none ends with store.ErrBudget
+	Queries store.Room // what scans decode; a scan that gets none ends with store.ErrMemory
 	Cache   store.Room // decoded pages; only counted, because CacheBytes bounds them
 	// MergeBytes is how much text a merge keeps at once; 0: as much as a row group may have.
 	MergeBytes int64
@@ -139,6 +139,7 @@ type Table struct {
 
 	builders sync.Pool // *Builder
 	frames   sync.Pool // *[]byte
+	workers  sync.Pool // *worker
 
 	// gate is held shared for the whole of an append and exclusively to swap
 	// the memtable, so that a WAL file is only dropped when every row in it is

@@ -5,6 +5,7 @@ import (
 
 	"hinomi/internal/store"
 	"hinomi/internal/store/attrs"
+	"hinomi/internal/store/columnar/parquetio"
 )
 
 // unit is a set of rows that is filtered as a whole: a memtable block or a
@@ -15,8 +16,10 @@ type unit struct {
 	minTs, maxTs int64
 	source       columnSource
 	loaded       map[string]*store.Vec
-	bytes        int64 // decoded for this scan
 	memo         *memo // of the row group; nil: of none
+	// counts, of a unit of runs, is how many rows of the row group each row stands for.
+	counts []int64
+	vecs   *parquetio.Vectors // lends memory until the batch was handed over
 	// ended returns why the scan ends early: its client went away, its time is
 	// used up. A unit of long texts is asked about more than once.
 	ended func() error
@@ -27,6 +30,8 @@ type columnSource interface {
 	column(name string) (*store.Vec, error)
 	// rows gives only some rows, when that is cheaper than the whole column.
 	rows(name string, rows []uint32) (*store.Vec, error)
+	// bytes is how much was decoded, before compression.
+	bytes() int64
 	// attrColumns lists the dynamic columns.
 	attrColumns() []string
 }
@@ -43,10 +48,19 @@ func (u *unit) physical(name string) (*store.Vec, error) {
 		u.loaded = map[string]*store.Vec{}
 	}
 	u.loaded[name] = v
-	if v != nil {
-		u.bytes += int64(vecBytes(v))
-	}
 	return v, nil
+}
+
+// rowsOf is how many rows of the table the given rows stand for.
+func (u *unit) rowsOf(rows []uint32) int64 {
+	if u.counts == nil {
+		return int64(len(rows))
+	}
+	n := int64(0)
+	for _, r := range rows {
+		n += u.counts[r]
+	}
+	return n
 }
 
 // vec resolves a column for all rows.
@@ -74,11 +88,7 @@ func (u *unit) rowsVec(ref store.ColumnRef, rows []uint32) (*store.Vec, error) {
 			v := gather(full, rows)
 			return &v, nil
 		}
-		v, err := u.source.rows(name, rows)
-		if v != nil {
-			u.bytes += int64(vecBytes(v))
-		}
-		return v, err
+		return u.source.rows(name, rows)
 	})
 }
 
@@ -97,7 +107,7 @@ func (u *unit) resolve(ref store.ColumnRef, n int, load loader) (*store.Vec, err
 					return v, err
 				}
 			}
-			return derive(d, n, load)
+			return derive(d, n, load, u.vecs)
 		}
 		if u.schema.Index(ref.Name) < 0 {
 			return &store.Vec{}, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"iter"
 	"math/bits"
 	"slices"
 
@@ -209,6 +210,21 @@ func (x *filter) verify() error {
 
 // allGranules is the set of the first n granules.
 func allGranules(n int) uint64 { return ^uint64(0) >> (64 - n) }
+
+// stretches yields the first and one past the last granule of each part of a set
+// without gaps.
+func stretches(set uint64) iter.Seq2[int, int] {
+	return func(yield func(lo, hi int) bool) {
+		for set != 0 {
+			lo := bits.TrailingZeros64(set)
+			hi := lo + bits.TrailingZeros64(^(set >> lo))
+			if !yield(lo, hi) || hi == 64 {
+				return
+			}
+			set &^= 1<<hi - 1
+		}
+	}
+}
 
 // granuleSpan returns the first and one past the last granule of a set.
 func granuleSpan(set uint64) (lo, hi int) {

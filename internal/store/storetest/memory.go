@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,7 +100,11 @@ func (m *Memory) Scan(ctx context.Context, scope model.Scope, req store.ScanRequ
 			continue
 		}
 		stats.RowsMatched += int64(len(match))
-		b := store.Batch{N: len(match), Cols: make([]store.Vec, len(req.Columns))}
+		var counts []int64
+		if req.Alike != nil && unit%2 == 0 {
+			match, counts = alike(match, req)
+		}
+		b := store.Batch{N: len(match), Cols: make([]store.Vec, len(req.Columns)), Counts: counts}
 		for i, c := range req.Columns {
 			b.Cols[i] = vector(match, c, (unit+i)%2 == 0)
 			for _, r := range match {
@@ -117,11 +122,29 @@ func (m *Memory) Scan(ctx context.Context, scope model.Scope, req store.ScanRequ
 	return stats, ctx.Err()
 }
 
+// alike keeps one of the rows that need not be told apart, and counts them.
+func alike(rows []Row, req store.ScanRequest) (kept []Row, counts []int64) {
+	for _, r := range rows {
+		at := slices.IndexFunc(kept, func(k Row) bool {
+			lo, hi := req.Alike(k.time())
+			return r.time() >= lo && r.time() <= hi && !slices.ContainsFunc(req.Columns, func(c store.ColumnRef) bool {
+				return c != store.Col(store.ColTime) && k[c] != r[c]
+			})
+		})
+		if at < 0 {
+			kept, counts = append(kept, r), append(counts, 1)
+		} else {
+			counts[at]++
+		}
+	}
+	return kept, counts
+}
+
 // Columns implements store.Scanner.
 func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) ([]store.ColumnInfo, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	kinds := map[store.ColumnRef]store.Kind{}
+	kinds, lists := map[store.ColumnRef]store.Kind{}, map[store.ColumnRef]bool{}
 	for _, r := range m.rows {
 		if r.time() < from || r.time() >= to || !scope.Allows(r.product()) {
 			continue
@@ -130,6 +153,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 			if c.Scope == store.Intrinsic {
 				continue
 			}
+			lists[c] = lists[c] || strings.HasPrefix(v.Str, "[")
 			if k, ok := kinds[c]; ok && k != v.Kind {
 				kinds[c] = store.KindMixed
 			} else {
@@ -139,7 +163,7 @@ func (m *Memory) Columns(_ context.Context, scope model.Scope, from, to int64) (
 	}
 	out := make([]store.ColumnInfo, 0, len(kinds))
 	for c, k := range kinds {
-		out = append(out, store.ColumnInfo{Ref: c, Kind: k})
+		out = append(out, store.ColumnInfo{Ref: c, Kind: k, Lists: lists[c]})
 	}
 	slices.SortFunc(out, func(a, b store.ColumnInfo) int {
 		return cmp.Or(cmp.Compare(a.Ref.Scope, b.Ref.Scope), cmp.Compare(a.Ref.Name, b.Ref.Name))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hinomi/internal/model"
 	"hinomi/internal/store"
 	"hinomi/internal/store/columnar"
 )
@@ -223,7 +224,7 @@ func (s *samplingPass) head(state string) float64 {
 	if x, ok := s.heads[state]; ok {
 		return x
 	}
-	x := headProbability(state)
+	x := model.HeadProbability(state)
 	if len(s.heads) < maxStates {
 		if s.heads == nil {
 			s.heads = map[string]float64{}

@@ -2,6 +2,7 @@ package parquetio
 
 import (
 	"encoding/binary"
+	"math"
 	"strings"
 
 	"github.com/klauspost/compress/s2"
@@ -26,6 +27,24 @@ func intBounds(v *store.Vec, lo, hi int) (smallest, largest int64) {
 		smallest, largest = min(smallest, x), max(largest, x)
 	}
 	return smallest, largest
+}
+
+// floatBounds returns the bits of the smallest and largest value, of which
+// negative zero is smaller than zero; ok is false when one is not a number.
+func floatBounds(v *store.Vec, n int) (smallest, largest int64, ok bool) {
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i := range n {
+		if v.Valid != nil && !v.Valid[i] {
+			continue
+		}
+		x := v.Floats[i]
+		if math.IsNaN(x) {
+			return 0, 0, false
+		}
+		// The built-in functions tell the zeros apart.
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return int64(math.Float64bits(lo)), int64(math.Float64bits(hi)), true
 }
 
 func textBounds(v *store.Vec, lo, hi int) (smallest, largest string) {
@@ -58,6 +77,8 @@ func (c *Chunk) bound(col *Column, v *store.Vec, n int) {
 	case col.Kind == store.KindInt:
 		c.MinInt, c.MaxInt = intBounds(v, 0, n)
 		c.Bounded = true
+	case col.Kind == store.KindFloat:
+		c.MinInt, c.MaxInt, c.Bounded = floatBounds(v, n)
 	case v.Codes != nil:
 		used := make([]bool, len(v.Dict))
 		for i, code := range v.Codes[:n] {
@@ -92,7 +113,7 @@ func statistics(col *Column, c *Chunk) format.Statistics {
 	if !c.Bounded {
 		return s
 	}
-	if col.Kind == store.KindInt {
+	if col.Kind == store.KindInt || col.Kind == store.KindFloat {
 		s.MinValue = binary.LittleEndian.AppendUint64(nil, uint64(c.MinInt))
 		s.MaxValue = binary.LittleEndian.AppendUint64(nil, uint64(c.MaxInt))
 		return s

@@ -24,33 +24,43 @@ func kindOf(x uint64) store.Kind {
 
 // decoder appends pages to a vector of total rows.
 type decoder struct {
-	kind     store.Kind
-	optional bool
-	coded    bool
-	dict     []string
-	total    int
-	rows     int
-	vec      store.Vec
+	kind    store.Kind
+	nulls   bool // some row of the chunk has no value
+	coded   bool
+	dict    []string
+	entries uint32 // of the dictionary
+	total   int
+	rows    int
+	vecs    *Vectors
+	vec     store.Vec
 }
 
 func (d *decoder) start() {
 	d.vec.Kind = d.kind
-	if d.optional {
-		d.vec.Valid = make([]bool, d.total)
+	if d.nulls {
+		d.vec.Valid = d.vecs.Bools(d.total)
 	}
 	switch {
 	case d.coded:
-		d.vec.Dict, d.vec.Codes = d.dict, make([]uint32, d.total)
+		d.vec.Dict, d.vec.Codes = d.dict, d.vecs.Codes(d.total)
+		if d.nulls {
+			clear(d.vec.Codes) // Rows without a value have code 0.
+		}
 	case d.kind == store.KindInt || d.kind == store.KindBool:
-		d.vec.Ints = make([]int64, d.total)
+		d.vec.Ints = d.vecs.Ints(d.total)
 	case d.kind == store.KindFloat:
-		d.vec.Floats = make([]float64, d.total)
+		d.vec.Floats = d.vecs.Floats(d.total)
 	default:
-		d.vec.Strs = make([]string, d.total)
+		d.vec.Strs = d.vecs.Strs(d.total)
+	}
+	if d.nulls {
+		clear(d.vec.Ints)
+		clear(d.vec.Floats)
+		clear(d.vec.Strs)
 	}
 }
 
-func (d *decoder) add(p *Page, levels, values []byte) error {
+func (d *decoder) add(p *Page, page PageData) error {
 	if d.rows == 0 {
 		d.start()
 	}
@@ -60,9 +70,9 @@ func (d *decoder) add(p *Page, levels, values []byte) error {
 	}
 	d.rows += n
 	var valid []bool
-	if d.optional {
+	if d.nulls {
 		valid = d.vec.Valid[lo : lo+n]
-		if err := decodeLevels(valid, levels, p); err != nil {
+		if err := d.addLevels(valid, page.levels, p); err != nil {
 			return err
 		}
 	}
@@ -75,31 +85,33 @@ func (d *decoder) add(p *Page, levels, values []byte) error {
 	}
 	switch p.Enc {
 	case format.RLEDictionary:
-		return d.addCodes(lo, n, present, valid, values)
+		return d.addCodes(lo, n, present, valid, page.values)
 	case format.DeltaBinaryPacked:
-		ints, err := (&delta.BinaryPackedEncoding{}).DecodeInt64(nil, values)
+		ints, err := (&delta.BinaryPackedEncoding{}).DecodeInt64(d.vecs.scratch64(present+128), page.values)
 		if err != nil || len(ints) < present || d.vec.Ints == nil {
 			return fmt.Errorf("%d of %d integers: %w", len(ints), present, err)
 		}
 		spread(d.vec.Ints[lo:lo+n], ints[:present], valid)
-	case format.DeltaLengthByteArray, format.DeltaByteArray:
-		return d.addTexts(p, lo, n, present, valid, values)
+	case format.DeltaLengthByteArray:
+		return d.addLengthTexts(lo, n, present, valid, page.values)
+	case format.DeltaByteArray:
+		return d.addExpanded(lo, n, valid, page)
 	case format.Plain:
-		return d.addPlain(lo, n, present, valid, values)
+		return d.addPlain(lo, n, present, valid, page.values)
 	default:
 		return fmt.Errorf("encoding %d", p.Enc)
 	}
 	return nil
 }
 
-func decodeLevels(valid []bool, levels []byte, p *Page) error {
+func (d *decoder) addLevels(valid []bool, levels []byte, p *Page) error {
 	if p.Nulls == 0 {
 		for i := range valid {
 			valid[i] = true
 		}
 		return nil
 	}
-	got, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(make([]uint8, 0, len(valid)+8), levels)
+	got, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(d.vecs.scratch8(len(valid)+8), levels)
 	if err != nil || len(got) < len(valid) {
 		return fmt.Errorf("%d of %d definition levels: %w", len(got), len(valid), err)
 	}
@@ -136,14 +148,17 @@ func (d *decoder) addCodes(lo, n, present int, valid []bool, values []byte) erro
 		return fmt.Errorf("codes without a dictionary")
 	}
 	// The decoder writes whole groups of eight.
-	codes, err := (&rle.DictionaryEncoding{}).DecodeInt32(make([]int32, 0, present+16), values)
+	codes, err := (&rle.DictionaryEncoding{}).DecodeInt32(d.vecs.scratch32(present+16), values)
 	if err != nil || len(codes) < present {
 		if values[0] != 0 || err != nil {
 			return fmt.Errorf("%d of %d codes: %w", len(codes), present, err)
 		}
 		codes = make([]int32, present) // A bit width of 0: every code is 0.
 	}
-	limit := uint32(len(d.dict))
+	limit := d.entries
+	if d.dict != nil {
+		limit = min(limit, uint32(len(d.dict)))
+	}
 	for _, c := range codes[:present] {
 		if uint32(c) >= limit {
 			return fmt.Errorf("dictionary code %d of %d", c, limit)
@@ -154,21 +169,30 @@ func (d *decoder) addCodes(lo, n, present int, valid []bool, values []byte) erro
 	return nil
 }
 
-func (d *decoder) addTexts(p *Page, lo, n, present int, valid []bool, values []byte) error {
+// expandTexts decodes texts that are stored by what differs from the one before,
+// which to do anew for each reader costs more than the memory.
+func expandTexts(p *Page, values []byte) (text []byte, ends []uint32, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: page at %d: %v", ErrCorrupt, p.Offset, r)
+		}
+	}()
+	present := int(p.Rows - p.Nulls)
+	if present == 0 {
+		return nil, nil, nil
+	}
+	// Mostly ids of up to 16 bytes; for longer texts the decoder makes room.
+	room := make([]byte, 0, max(2*len(values), 16*present)+64)
+	text, ends, err = (&delta.ByteArrayEncoding{}).DecodeByteArray(room, values, make([]uint32, 0, present+1))
+	if err != nil || len(ends) < present+1 {
+		return nil, nil, fmt.Errorf("%w: page at %d: %d of %d texts: %w", ErrCorrupt, p.Offset, len(ends)-1, present, err)
+	}
+	return text, ends, nil
+}
+
+func (d *decoder) addExpanded(lo, n int, valid []bool, page PageData) error {
 	if d.vec.Strs == nil {
 		return fmt.Errorf("texts in a column of another kind")
-	}
-	var text []byte
-	var offsets []uint32
-	var err error
-	if p.Enc == format.DeltaByteArray {
-		e := &delta.ByteArrayEncoding{}
-		text, offsets, err = e.DecodeByteArray(make([]byte, 0, max(64, 2*len(values))), values, make([]uint32, 0, present+1))
-	} else {
-		return d.addLengthTexts(lo, n, present, valid, values)
-	}
-	if err != nil || len(offsets) < present+1 {
-		return fmt.Errorf("%d of %d texts: %w", len(offsets)-1, present, err)
 	}
 	out := d.vec.Strs[lo : lo+n]
 	k := 0
@@ -176,7 +200,7 @@ func (d *decoder) addTexts(p *Page, lo, n, present int, valid []bool, values []b
 		if valid != nil && !valid[i] {
 			continue
 		}
-		out[i] = viewString(text[offsets[k]:offsets[k+1]])
+		out[i] = viewString(page.values[page.ends[k]:page.ends[k+1]])
 		k++
 	}
 	return nil
@@ -185,7 +209,10 @@ func (d *decoder) addTexts(p *Page, lo, n, present int, valid []bool, values []b
 // addLengthTexts reads lengths and then views the texts behind them, which are
 // the end of the page.
 func (d *decoder) addLengthTexts(lo, n, present int, valid []bool, values []byte) error {
-	lengths, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(make([]int32, 0, present+128), values)
+	if d.vec.Strs == nil {
+		return fmt.Errorf("texts in a column of another kind")
+	}
+	lengths, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(d.vecs.scratch32(present+128), values)
 	if err != nil || len(lengths) < present {
 		return fmt.Errorf("%d of %d lengths: %w", len(lengths), present, err)
 	}

@@ -86,10 +86,19 @@ type Chunk struct {
 	Codec   format.CompressionCodec
 	Nulls   int64
 	// Bounded tells that all values are in [MinInt, MaxInt] or [MinStr, MaxStr],
-	// which are exact.
+	// which are exact. Bounds of floats are their bits in MinInt and MaxInt.
 	Bounded        bool
 	MinInt, MaxInt int64
 	MinStr, MaxStr string
+}
+
+// DictBytes is the size of the dictionary's entries before compression.
+func (c *Chunk) DictBytes() int {
+	n := 0
+	for i := range c.Frames {
+		n += int(c.Frames[i].Raw)
+	}
+	return n
 }
 
 // RowGroup is a horizontal part of a file.

@@ -184,10 +184,14 @@ func TestReadsWhatWasWritten(t *testing.T) {
 						t.Fatal(what, err)
 					}
 					sameRows(t, what, v, want, lo, hi)
+					pickRows(t, what, f, g, i, lo, hi, dict, v, rng)
 					if dict == nil {
 						continue
 					}
-					if v, err = f.ReadTexts(g, i, lo, hi, mem, func(k int) ([]string, error) { return f.FrameOf(g, i, k, mem) }); err != nil {
+					if v, err = f.Read(g, i, lo, hi, nil, mem); err != nil {
+						t.Fatal(what, err)
+					}
+					if v, err = f.Texts(g, i, v, func(k int) ([]string, error) { return f.FrameOf(g, i, k, mem) }); err != nil {
 						t.Fatal(what, err)
 					}
 					sameRows(t, what+" by frames", v, want, lo, hi)
@@ -213,6 +217,9 @@ func checkBounds(t *testing.T, c *Chunk, col Column, v *store.Vec) {
 				t.Fatalf("%s: row %d is outside of its page's bounds", col.Name, i)
 			}
 			if c.Bounded && col.Kind == store.KindInt && (v.Ints[i] < c.MinInt || v.Ints[i] > c.MaxInt) {
+				t.Fatalf("%s: row %d is outside of its chunk's bounds", col.Name, i)
+			}
+			if c.Bounded && col.Kind == store.KindFloat && (v.Floats[i] < math.Float64frombits(uint64(c.MinInt)) || v.Floats[i] > math.Float64frombits(uint64(c.MaxInt))) {
 				t.Fatalf("%s: row %d is outside of its chunk's bounds", col.Name, i)
 			}
 		}
@@ -338,4 +345,32 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+// pickRows compares single rows with those of a vector of the rows [lo, hi).
+func pickRows(t *testing.T, what string, f *File, group, column, lo, hi int, dict []string, all *store.Vec, rng *rand.Rand) {
+	t.Helper()
+	c := &f.Groups[group].Chunks[column]
+	from, to := c.PagesOf(lo, hi)
+	vecs := &Vectors{}
+	for i := from; i < to; i++ {
+		data, err := f.Page(group, column, i, nil)
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		var rows []uint32
+		for r := max(lo, int(c.Pages[i].First)); r < min(hi, int(c.Pages[i].First+c.Pages[i].Rows)); r += 1 + rng.IntN(500) {
+			rows = append(rows, uint32(r))
+		}
+		got, err := f.Pick(group, column, i, data, rows, dict, vecs)
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		for k, r := range rows {
+			if a, b := got.Value(k), all.Value(int(r)-lo); a != b && (a.Flt == a.Flt || b.Flt == b.Flt) {
+				t.Fatalf("%s: picked row %d is %v, want %v", what, r, a, b)
+			}
+		}
+		vecs.Reset()
+	}
 }

@@ -252,15 +252,11 @@ func (f *File) FrameOf(group, column, frame int, mem *Memory) ([]string, error) 
 	return f.frame(c, frame, nil, mem)
 }
 
-// ReadTexts is Read for a chunk with a dictionary of which only the frames that
-// rows in [lo, hi) need are asked for, each once. The vector is plain.
-func (f *File) ReadTexts(group, column, lo, hi int, mem *Memory, frame func(i int) ([]string, error)) (*store.Vec, error) {
+// Texts looks up the codes of a chunk with a dictionary, of which only the frames
+// that they need are asked for, each once. The vector is plain.
+func (f *File) Texts(group, column int, coded *store.Vec, frame func(i int) ([]string, error)) (out *store.Vec, err error) {
 	c := &f.Groups[group].Chunks[column]
-	coded, err := f.Read(group, column, lo, hi, make([]string, c.DictLen), mem)
-	if err != nil {
-		return nil, err
-	}
-	out := &store.Vec{Kind: coded.Kind, Valid: coded.Valid, Strs: make([]string, len(coded.Codes))}
+	out = &store.Vec{Kind: coded.Kind, Valid: coded.Valid, Strs: make([]string, len(coded.Codes))}
 	frames := make([][]string, len(c.Frames))
 	for i, code := range coded.Codes {
 		if coded.Valid != nil && !coded.Valid[i] {
@@ -288,9 +284,60 @@ func (c *Chunk) PagesOf(lo, hi int) (from, to int) {
 	return from, to
 }
 
+// PageData is the content of a page, verified and unpacked.
+type PageData struct {
+	levels, values []byte
+	ends           []uint32 // of texts in values that were stored by their differences
+}
+
+// Bytes is how much memory it takes.
+func (p PageData) Bytes() int { return len(p.levels) + len(p.values) + 4*len(p.ends) }
+
+// Page reads one page of a chunk into buffers of mem, or with nil into ones of its own.
+func (f *File) Page(group, column, page int, mem *Memory) (PageData, error) {
+	c := &f.Groups[group].Chunks[column]
+	p := &c.Pages[page]
+	b, err := f.page(p, mem)
+	if err != nil {
+		return PageData{}, err
+	}
+	values, err := f.unpack(c, p, b, mem)
+	if err != nil {
+		return PageData{}, err
+	}
+	levels := b[p.Header : p.Header+p.Levels]
+	if p.Packed {
+		// The values are elsewhere: not to keep all of b for the levels.
+		levels = append(mem.take(len(levels))[:0], levels...)
+		mem.giveBack(b)
+	}
+	if p.Enc == format.DeltaByteArray {
+		text, ends, err := expandTexts(p, values)
+		return PageData{levels, text, ends}, err
+	}
+	return PageData{levels: levels, values: values}, nil
+}
+
 // Read decodes the rows [lo, hi) of a column. dict is what Dictionary returned.
 // Strings are views into buffers of mem, or with nil into ones that the vector owns.
-func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (v *store.Vec, err error) {
+func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (*store.Vec, error) {
+	c := &f.Groups[group].Chunks[column]
+	from, to := c.PagesOf(lo, hi)
+	pages := make([]PageData, 0, 8)
+	for i := from; i < to; i++ {
+		page, err := f.Page(group, column, i, mem)
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, page)
+	}
+	return f.Decode(group, column, lo, hi, pages, dict, nil)
+}
+
+// Decode is Read for pages that are at hand: all that hold the rows. Without dict
+// the codes of a chunk with a dictionary are of use alone. The vector's memory is
+// of vecs, or with nil its own.
+func (f *File) Decode(group, column, lo, hi int, pages []PageData, dict []string, vecs *Vectors) (v *store.Vec, err error) {
 	defer func() {
 		// The decoders trust the bytes, whose checksum was right: a panic is a
 		// fault of whoever wrote them.
@@ -300,39 +347,26 @@ func (f *File) Read(group, column, lo, hi int, dict []string, mem *Memory) (v *s
 	}()
 	c := &f.Groups[group].Chunks[column]
 	from, to := c.PagesOf(lo, hi)
-	if from >= to {
+	if from >= to || len(pages) != to-from {
 		return nil, fmt.Errorf("%w: no page has the rows %d to %d", ErrCorrupt, lo, hi)
 	}
 	first := int(c.Pages[from].First)
 	last := int(c.Pages[to-1].First + c.Pages[to-1].Rows)
-	d := decoder{kind: f.Columns[column].Kind, optional: f.Columns[column].Optional, dict: dict, total: last - first, coded: c.Dict != nil}
-	for i := from; i < to; i++ {
-		p := &c.Pages[i]
-		b, err := f.page(p, mem)
-		if err != nil {
-			return nil, err
-		}
-		values, err := f.unpack(c, p, b, mem)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.add(p, b[p.Header:int(p.Header)+int(p.Levels)], values); err != nil {
+	d := decoder{kind: f.Columns[column].Kind, nulls: c.Nulls > 0, dict: dict, entries: uint32(c.DictLen), total: last - first, coded: c.Dict != nil, vecs: vecs}
+	for i := range pages {
+		if err := d.add(&c.Pages[from+i], pages[i]); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", ErrCorrupt, f.Columns[column].Name, err)
-		}
-		if p.Packed {
-			mem.giveBack(b) // The values are elsewhere, the levels decoded.
 		}
 	}
 	if first == lo && last == hi {
 		return &d.vec, nil
 	}
-	w := Window(&d.vec, lo-first, hi-first)
-	return w, nil
+	return Window(&d.vec, lo-first, hi-first), nil
 }
 
 // Window is the rows [lo, hi) of v.
 func Window(v *store.Vec, lo, hi int) *store.Vec {
-	out := &store.Vec{Kind: v.Kind, Dict: v.Dict}
+	out := &store.Vec{Kind: v.Kind, Dict: v.Dict, Same: v.Same}
 	if v.Valid != nil {
 		out.Valid = v.Valid[lo:hi]
 	}

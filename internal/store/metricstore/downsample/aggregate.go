@@ -111,7 +111,7 @@ func samples(out List, ws []Window, aggregate string) List {
 	for i := range ws {
 		w := &ws[i]
 		if w.Count > 0 && (w.H == nil || aggregate != Min && aggregate != Max) {
-			out = append(out, w.sample(aggregate))
+			out = append(out, w.Sample(aggregate))
 		}
 		if w.Stale != 0 && aggregate == Count {
 			out = append(out, Sample{Time: w.Stale, Value: math.Float64frombits(value.StaleNaN)})
@@ -120,7 +120,9 @@ func samples(out List, ws []Window, aggregate string) List {
 	return out
 }
 
-func (w *Window) sample(aggregate string) Sample {
+// Sample is an aggregate of a window that has samples. Histograms have no minimum
+// and maximum.
+func (w *Window) Sample(aggregate string) Sample {
 	s := Sample{Time: w.T}
 	if aggregate == Count {
 		s.Value = w.Count

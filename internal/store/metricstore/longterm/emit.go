@@ -32,44 +32,33 @@ func (p *plan) emit(ws []window, isCounter bool) []downsample.Sample {
 	return out
 }
 
+// aggregateOf is the aggregate that a kind takes from a window as it is.
+var aggregateOf = map[kind]string{
+	count: downsample.Count, presence: downsample.Count, first: downsample.First, last: downsample.Last, sum: downsample.Sum,
+	minimum: downsample.Min, maximum: downsample.Max,
+}
+
 // value is the sample of a window at its own time.
 func (p *plan) value(w *window, isCounter bool) downsample.Sample {
-	s := downsample.Sample{Time: w.T}
-	if p.kind == count || p.kind == presence {
-		s.Value = w.Count
-		return s
-	}
+	aggregate, asIs := aggregateOf[p.kind]
 	if w.H != nil {
 		switch {
-		case p.kind == first:
-			s.Hist = w.H.First
-		case p.kind == sum:
-			s.Hist = w.H.Sum
+		case p.kind == minimum || p.kind == maximum:
+			aggregate = downsample.Last
 		case p.kind == average, p.kind == instant && w.H.Last.CounterResetHint == histogram.GaugeType:
-			s.Hist = w.H.Sum.Copy().Div(w.Count)
-		default:
-			s.Hist = w.H.Last
+			return downsample.Sample{Time: w.T, Hist: w.H.Sum.Copy().Div(w.Count)}
+		case !asIs:
+			aggregate = downsample.Last
 		}
-		return s
+		return w.Sample(aggregate)
 	}
-	switch p.kind {
-	case last:
-		s.Value = w.Last
-	case first:
-		s.Value = w.First
-	case sum:
-		s.Value = w.Sum
-	case minimum:
-		s.Value = w.Min
-	case maximum:
-		s.Value = w.Max
-	default:
-		s.Value = w.Sum / w.Count
-		if p.kind == instant && isCounter {
-			s.Value = w.Last
-		}
+	switch {
+	case asIs:
+		return w.Sample(aggregate)
+	case p.kind == instant && isCounter:
+		return w.Sample(downsample.Last)
 	}
-	return s
+	return downsample.Sample{Time: w.T, Value: w.Sum / w.Count}
 }
 
 // spread repeats a window's sample within the window where a single one could

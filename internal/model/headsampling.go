@@ -1,15 +1,15 @@
-package tracestore
+package model
 
 import (
 	"strconv"
 	"strings"
 )
 
-// headProbability is the probability at which a span was sampled where its trace
+// HeadProbability is the probability at which a span was sampled where its trace
 // began: 1 minus the rejection threshold in the tracestate's "ot=th:…", which has
 // 56 bits without trailing zeros (OpenTelemetry, "TraceState: Probability
 // Sampling"). 1 when it says nothing, or nothing valid.
-func headProbability(state string) float64 {
+func HeadProbability(state string) float64 {
 	const digits, whole = 14, 1 << 56
 	for member := range strings.SplitSeq(state, ",") {
 		value, ok := strings.CutPrefix(strings.TrimSpace(member), "ot=")
