@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -18,11 +17,6 @@ import (
 
 // drainTimeout bounds the shutdown: intake answered, stores flushed.
 const drainTimeout = 30 * time.Second
-
-// gcPercent is how much the heap may grow between collections. Rows wait in
-// blocks without pointers, so that collecting more often costs little, and the
-// peak of memory is a quarter lower than with Go's 100. GOGC has precedence.
-const gcPercent = 60
 
 type serveFlags struct{ config, listen, data string }
 
@@ -60,9 +54,6 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	var level slog.LevelVar
 	setLevel(&level, cfg.LogLevel)
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	a, err := app.New(ctx, app.Options{Config: cfg, Logger: log, Version: version(), WholeProcess: true})
 	if err != nil {
 		return err

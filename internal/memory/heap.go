@@ -19,7 +19,17 @@ const (
 	watchEvery     = 200 * time.Millisecond
 	// staleAfter is how old the count of live bytes may be while it refuses others.
 	staleAfter = time.Second
+	// garbageBytes is how much garbage there may be before it is collected. As a share
+	// of what is alive (Go's GOGC) it would be too little while the heap is small, where
+	// a collection costs as much, and too much while merges make it large.
+	garbageBytes              = 80 << 20
+	leastPercent, mostPercent = 50, 75
 )
+
+// percentOf is GOGC for a heap with so much alive.
+func percentOf(live int64) int {
+	return int(min(max(100*garbageBytes/max(live, 1), leastPercent), mostPercent))
+}
 
 // HeapLimit is what Go may use of the limit.
 func (b *Budget) HeapLimit() int64 { return b.limit - max(programBytes, b.limit/10) }
@@ -28,7 +38,8 @@ func (b *Budget) HeapLimit() int64 { return b.limit - max(programBytes, b.limit/
 func (b *Budget) Pressed() bool { return b.pressed.Load() }
 
 // Run makes the budget that of the whole process: it sets Go's soft memory limit,
-// unless GOMEMLIMIT did, and watches the heap until ctx ends.
+// unless GOMEMLIMIT did, and how much garbage there may be, unless GOGC did, and
+// watches the heap until ctx ends.
 func (b *Budget) Run(ctx context.Context) error {
 	limit := b.HeapLimit()
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -37,6 +48,11 @@ func (b *Budget) Run(ctx context.Context) error {
 		limit = min(limit, debug.SetMemoryLimit(-1))
 	}
 	w := watcher{limit: limit, sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}}
+	percent := 0
+	if os.Getenv("GOGC") == "" {
+		percent = leastPercent
+		defer debug.SetGCPercent(debug.SetGCPercent(percent))
+	}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	defer b.pressed.Store(false)
@@ -46,7 +62,13 @@ func (b *Budget) Run(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			metrics.Read(w.sample)
-			pressed, collect := w.look(now, int64(w.sample[0].Value.Uint64()), w.sample[1].Value.Uint64())
+			live := int64(w.sample[0].Value.Uint64())
+			// Setting it stops the world for a moment, so small changes are left out.
+			if p := percentOf(live); percent > 0 && (p > percent*9/8 || p < percent*8/9 || p == leastPercent && p != percent) {
+				percent = p
+				debug.SetGCPercent(percent)
+			}
+			pressed, collect := w.look(now, live, w.sample[1].Value.Uint64())
 			b.pressed.Store(pressed)
 			if collect {
 				runtime.GC()

@@ -222,6 +222,14 @@ func TestNearTheLimitRequestsAndQueriesYield(t *testing.T) {
 	})
 }
 
+func TestGarbageIsBounded(t *testing.T) {
+	for live, want := range map[int64]int{0: mostPercent, 10 << 20: mostPercent, 80 << 20: mostPercent, 120 << 20: 66, 1 << 30: leastPercent} {
+		if got := percentOf(live); got != want {
+			t.Errorf("%d bytes alive: %d %%, want %d %%", live, got, want)
+		}
+	}
+}
+
 func TestWatcherLooksAgain(t *testing.T) {
 	w := watcher{limit: 1000}
 	now := time.Unix(0, 0)

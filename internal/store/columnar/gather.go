@@ -286,7 +286,8 @@ func dictionaryOf(strs []string) (codes []uint32, list []string) {
 
 // gather returns the given rows of v, sharing the dictionary.
 func gather(v *store.Vec, rows []uint32) store.Vec {
-	if v.Same && v.Valid == nil {
+	// One value of a run may be asked for more often than it is there.
+	if v.Same && v.Valid == nil && len(rows) <= max(len(v.Codes), len(v.Strs), len(v.Ints), len(v.Floats), len(v.Mixed)) {
 		return *window(v, 0, len(rows))
 	}
 	out := parquetio.Gather(v, rows, 0)

@@ -160,3 +160,20 @@ func FuzzStretches(f *testing.F) {
 		}
 	})
 }
+
+// TestOneValueIsGivenForEveryRun divides a column that has one value in all of the
+// row group more finely, as times do.
+func TestOneValueIsGivenForEveryRun(t *testing.T) {
+	var rep repeated
+	for name, vec := range map[string]*store.Vec{
+		"texts":  {Kind: store.KindString, Codes: rep.zeroCodes(1), Dict: []string{"info"}, Same: true},
+		"floats": rep.float(2.5, 1),
+	} {
+		v := runs{[]uint32{8}, vec}.at([]uint32{2, 5, 8})
+		for i := range 3 {
+			if v.Value(i) != vec.Value(0) {
+				t.Errorf("%s: run %d has %v, want %v", name, i, v.Value(i), vec.Value(0))
+			}
+		}
+	}
+}
