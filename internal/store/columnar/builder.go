@@ -228,9 +228,9 @@ func (b *Builder) reset() {
 	b.n, b.cursor, b.rowSize, b.minTs, b.maxTs = 0, 0, 0, 0, 0
 }
 
-// finish encodes the rows as a WAL frame with room for its header. The frame
-// shares nothing with the builder.
-func (b *Builder) finish() []byte {
+// finish encodes the rows, and tail behind them, as a WAL frame with room for its
+// header. The frame shares nothing with the builder.
+func (b *Builder) finish(tail []byte) []byte {
 	cols := b.cols[:0]
 	for i := range b.fixed {
 		cols = append(cols, namedVec{b.schema.Fields[i].Name, b.fixed[i].finish(b.n)})
@@ -245,7 +245,7 @@ func (b *Builder) finish() []byte {
 	}
 	b.cols = cols
 	var frame []byte
-	frame, b.scratch = encodeBlock(b.n, cols, b.scratch)
+	frame, b.scratch = encodeBlock(b.n, cols, tail, b.scratch)
 	return frame
 }
 

@@ -17,18 +17,17 @@ import (
 // plain kind (or not valid): nothing is stored, and AppendLogs has to have it.
 // Otherwise it had n records, and result and error are those of AppendLogs. body
 // must not change meanwhile; nothing of it is kept.
-func (s *Store) AppendWire(_ context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error) {
+func (s *Store) AppendWire(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error) {
 	w := wireMapper{mapper: mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}, scope: scope}
 	if !w.request(body) {
 		s.Discard(w.b)
 		return 0, store.WriteResult{}, false, nil
 	}
-	rows := w.b.Len()
-	n = rows + res.RejectedTotal()
-	if err := s.Append(w.b); err != nil {
+	res.Stored = w.b.Len()
+	n = res.Stored + res.RejectedTotal()
+	if err := s.AppendRequest(ctx, w.b, res); err != nil {
 		return n, store.WriteResult{}, true, err
 	}
-	res.Stored = rows
 	return n, res, true, nil
 }
 

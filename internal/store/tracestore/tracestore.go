@@ -37,17 +37,16 @@ func Open(opts columnar.Options) (*Store, error) {
 }
 
 // AppendTraces implements store.TraceStore.
-func (s *Store) AppendTraces(_ context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
+func (s *Store) AppendTraces(ctx context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
 	var res store.WriteResult
 	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
 	for i := range td.ResourceSpans().Len() {
 		m.resource(scope, td.ResourceSpans().At(i))
 	}
-	rows := m.b.Len()
-	if err := s.Append(m.b); err != nil {
+	res.Stored = m.b.Len()
+	if err := s.AppendRequest(ctx, m.b, res); err != nil {
 		return store.WriteResult{}, err
 	}
-	res.Stored = rows
 	return res, nil
 }
 
