@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,6 +171,33 @@ func TestARequestThatIsSentAgainIsStoredOnce(t *testing.T) {
 		}
 	}
 	check("after a restart")
+}
+
+// TestALostAnswer cuts the connection before the answer comes, and sends again.
+func TestALostAnswer(t *testing.T) {
+	r := start(t)
+	for n := range 20 {
+		body := oneOfTwo(t, fmt.Sprint("lost ", n), true)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.otlp, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if answer := sent(t, r.otlp+"/v1/logs", "application/x-protobuf", "", body); !strings.HasPrefix(answer, "200 ") {
+			t.Fatal(answer)
+		}
+	}
+	if got := lines(t, r); len(got) != 20 {
+		t.Errorf("%d lines of 20 requests", len(got))
+	}
+	if l := r.line("otlp", model.Logs); l.Stored != 20 || l.Received != l.Stored+l.Rejected[store.RejectTooNew]+l.Duplicates {
+		t.Errorf("ledger: %+v", l)
+	}
 }
 
 func TestRecordsWithoutTimeAreStoredEachTime(t *testing.T) {
