@@ -228,6 +228,11 @@ func (b *Builder) reset() {
 	b.n, b.cursor, b.rowSize, b.minTs, b.maxTs = 0, 0, 0, 0, 0
 }
 
+// Encode returns the rows as a block, as Append would write them: builders that were
+// given the same rows in the same order encode the same, unless they were used
+// before.
+func (b *Builder) Encode() []byte { return b.finish(nil)[frameHead:] }
+
 // finish encodes the rows, and tail behind them, as a WAL frame with room for its
 // header. The frame shares nothing with the builder.
 func (b *Builder) finish(tail []byte) []byte {

@@ -38,7 +38,7 @@ func Open(opts columnar.Options) (*Store, error) {
 // AppendLogs implements store.LogStore.
 func (s *Store) AppendLogs(ctx context.Context, scope model.Scope, ld plog.Logs) (store.WriteResult, error) {
 	var res store.WriteResult
-	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
+	m := s.mapper(s.NewBuilder(), &res)
 	for i := range ld.ResourceLogs().Len() {
 		m.resource(scope, ld.ResourceLogs().At(i))
 	}
@@ -61,6 +61,12 @@ type mapper struct {
 	stamped bool // the row has no time of its own
 }
 
+func (s *Store) mapper(b *columnar.Builder, res *store.WriteResult) mapper {
+	return mapper{store: s, b: b, now: s.now(), res: res, maxRow: s.Options().MaxRowBytes}
+}
+
+func outOfScope(product string, err error) string { return fmt.Sprintf("product %q: %s", product, err) }
+
 func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
 	res := rl.Resource().Attributes()
 	claimed := ""
@@ -73,7 +79,7 @@ func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
 		for i := range rl.ScopeLogs().Len() {
 			n += rl.ScopeLogs().At(i).LogRecords().Len()
 		}
-		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
+		m.res.Reject(store.RejectOutOfScope, n, outOfScope(claimed, err))
 		return
 	}
 	r := resourceColumns(res)
