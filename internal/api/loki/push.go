@@ -39,7 +39,7 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.ld)
+	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.body, b.ld)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,9 @@ func (a *API) decodePush(w http.ResponseWriter, r *http.Request) (*builder, erro
 	}
 	if err := decode(body, b); err != nil {
 		return nil, badRequest(err)
+	}
+	if !b.timeless {
+		b.body = body
 	}
 	return b, nil
 }

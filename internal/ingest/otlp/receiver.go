@@ -26,7 +26,7 @@ type otlpReceiver struct {
 	metrics   consumer.Metrics
 	logs      consumer.Logs
 
-	directTraces, directLogs Direct // nil: through the pipeline
+	directTraces, directLogs *Direct // nil: through the pipeline
 
 	bodies              sync.Pool // *bytes.Buffer
 	startOnce, stopOnce sync.Once
