@@ -47,8 +47,8 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	a.life.goRun("span metrics", gen.Run)
 	a.gate = gate.New(gate.Options{
 		Logs: a.stores.logs.AppendLogs, LogsWire: a.stores.logs.AppendWire, Traces: a.stores.traces.AppendTraces, Metrics: a.stores.metrics.AppendOTLP,
-		TracesWire: a.stores.traces.AppendWire,
-		Ledger:     a.ledger, AfterTraces: gen.Observe, AfterTracesWire: gen.ObserveWire,
+		TracesWire: a.stores.traces.AppendWire, Receipts: a.receipts(cfg),
+		Ledger: a.ledger, AfterTraces: gen.Observe, AfterTracesWire: gen.ObserveWire,
 	})
 	mux := http.NewServeMux()
 	if err := a.newScraper(); err != nil {
@@ -79,6 +79,18 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 		return nil, err
 	}
 	return mux, nil
+}
+
+// receipts are the stores that remember requests, by signal.
+func (a *App) receipts(cfg *config.Config) map[model.Signal]store.Receipts {
+	out := map[model.Signal]store.Receipts{}
+	if cfg.Logs.DuplicateWindow > 0 {
+		out[model.Logs] = a.stores.logs
+	}
+	if cfg.Traces.DuplicateWindow > 0 {
+		out[model.Traces] = a.stores.traces
+	}
+	return out
 }
 
 func (a *App) collectorOptions() collector.Options {
@@ -140,7 +152,7 @@ func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.Logs, Malformed: a.gate.Malformed, Memory: a.memory.Logs, Logger: a.log, Version: a.opts.Version,
+	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.LogsOnce, Malformed: a.gate.Malformed, Memory: a.memory.Logs, Logger: a.log, Version: a.opts.Version,
 		Patterns: logPatterns(engine), Deleter: logDeleter{a.stores.logs}})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (a *App) ledgerEntries() []apiv1.LedgerEntry {
 	for _, l := range lines {
 		e := apiv1.LedgerEntry{
 			Source: l.Source, Signal: string(l.Signal), Received: l.Received, Stored: l.Stored,
-			Rejected: map[string]int64{}, LastSeen: l.LastSeen.UnixMilli(), LastRejection: l.LastError,
+			Rejected: map[string]int64{}, Duplicates: l.Duplicates, LastSeen: l.LastSeen.UnixMilli(), LastRejection: l.LastError,
 		}
 		for reason, n := range l.Rejected {
 			e.Rejected[string(reason)] = n

@@ -9,14 +9,15 @@ type records struct {
 	tiers           []config.Tier
 	tierCache       config.Bytes
 	archive         config.Archive
+	duplicates      config.Duration
 }
 
 func logRecords(c *config.Config) records {
 	l := c.Logs
-	return records{l.Retention, l.MemtableBytes, l.CacheBytes, l.Tiers, l.TierCacheBytes, l.Archive}
+	return records{l.Retention, l.MemtableBytes, l.CacheBytes, l.Tiers, l.TierCacheBytes, l.Archive, l.DuplicateWindow}
 }
 
 func traceRecords(c *config.Config) records {
 	t := c.Traces
-	return records{t.Retention, t.MemtableBytes, t.CacheBytes, t.Tiers, t.TierCacheBytes, t.Archive}
+	return records{t.Retention, t.MemtableBytes, t.CacheBytes, t.Tiers, t.TierCacheBytes, t.Archive, t.DuplicateWindow}
 }

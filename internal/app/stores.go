@@ -106,7 +106,7 @@ func (a *App) records(cfg *config.Config, name string, r records) (columnar.Opti
 	return columnar.Options{
 		Dir: filepath.Join(cfg.Data.Dir, name), Retention: r.retention.D(),
 		MemtableBytes: int(r.memtable), CacheBytes: int64(r.cache),
-		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.tierCache),
+		Tiers: tiers, Archive: archive, RangeCacheBytes: int64(r.tierCache), ReceiptWindow: r.duplicates.D(),
 		Logger: a.log, Registerer: a.registry,
 	}, nil
 }

@@ -93,6 +93,10 @@ type Logs struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
 	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// DuplicateWindow is how long an acknowledged request is remembered: a sender that
+	// lost the answer and sends the same bytes again gets the same answer, and its rows
+	// are stored once. It should cover how long senders retry; 0 stores every request.
+	DuplicateWindow Duration `yaml:"duplicate_window"`
 	// Tiers are where rows move when they are old, the youngest first: a list of
 	// after, a duration, and either dir, a directory, or bucket, an object store.
 	// They are queried all the same. Without tiers all stays in data.dir.
@@ -140,6 +144,10 @@ type Traces struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
 	CacheBytes    Bytes    `yaml:"cache_bytes"`    // decoded columns kept for repeated queries
+	// DuplicateWindow is how long an acknowledged request is remembered: a sender that
+	// lost the answer and sends the same bytes again gets the same answer, and its rows
+	// are stored once. It should cover how long senders retry; 0 stores every request.
+	DuplicateWindow Duration `yaml:"duplicate_window"`
 	// RetentionRules keep some spans for a shorter time: the first that matches a
 	// span counts. A reload applies them.
 	RetentionRules []SpanRule `yaml:"retention_rules"`
@@ -261,6 +269,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Limits.Validate(); err != nil {
 		return err
+	}
+	if c.Logs.DuplicateWindow < 0 || c.Traces.DuplicateWindow < 0 {
+		return fmt.Errorf("duplicate_window of logs and traces must not be negative: 0 turns it off, 10m is the default")
 	}
 	if err := c.Metrics.Validate(); err != nil {
 		return err

@@ -24,6 +24,7 @@ type WriteResult struct {
 	Stored   int                     // rows now durable
 	Rejected map[RejectReason]int    // rows refused for good, by reason
 	Example  map[RejectReason]string // one readable message per reason
+	Stamped  int                     // stored rows without a time of their own, which got that of their arrival
 }
 
 // RejectReason is a stable, low-cardinality name for why a row was refused.
@@ -83,6 +84,7 @@ type LogStore interface {
 	// AppendLogs stores every record of ld. It may change ld. Rows refused for
 	// good are counted in the result; an error means that no row is
 	// acknowledged and (if Retryable) the sender should send all of it again.
+	// A store that is Receipts remembers a request that ctx names (WithRequestID).
 	AppendLogs(ctx context.Context, scope model.Scope, ld plog.Logs) (WriteResult, error)
 }
 

@@ -196,8 +196,8 @@ func nested(depth int) []byte {
 func TestBadInputOTLPHTTP(t *testing.T) {
 	h := harness.New(t, "host_metrics: {enabled: false}\n").Start()
 	d := door{h, t}
-	now := time.Now()
 	one := func(signal string) []byte {
+		now := time.Now() // The same bytes again would be a duplicate.
 		switch signal {
 		case "logs":
 			return marshal(t, plogotlp.NewExportRequestFromLogs(otlpLogs([]string{"good"}, now)))
@@ -450,7 +450,8 @@ func TestBadInputLokiPush(t *testing.T) {
 	push := func(stream string, values ...string) []byte {
 		return fmt.Appendf(nil, `{"streams":[{"stream":%s,"values":[%s]}]}`, stream, strings.Join(values, ","))
 	}
-	goodBody := push(`{"job":"loki"}`, line(now, "good"))
+	// The same bytes again would be a duplicate.
+	goodBody := func() []byte { return push(`{"job":"loki"}`, line(time.Now(), "good")) }
 	many := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -480,9 +481,9 @@ func TestBadInputLokiPush(t *testing.T) {
 		code              int
 		want              count
 	}{
-		{"good JSON", jsonType, goodBody, nil, 204, good},
+		{"good JSON", jsonType, goodBody(), nil, 204, good},
 		{"good protobuf", protobuf, snappy.Encode(nil, pb(`{job="loki"}`, now, "good")), nil, 204, good},
-		{"good gzip", jsonType, gzipped(goodBody), []string{"Content-Encoding", "gzip"}, 204, good},
+		{"good gzip", jsonType, gzipped(goodBody()), []string{"Content-Encoding", "gzip"}, 204, good},
 		{"malformed JSON", jsonType, []byte(`{"streams":[{`), nil, 400, bad},
 		{"JSON of another shape", jsonType, []byte(`{"streams":7}`), nil, 400, bad},
 		{"deep JSON", jsonType, []byte(`{"streams":` + strings.Repeat("[", 1_000_000)), nil, 400, bad},
@@ -495,9 +496,9 @@ func TestBadInputLokiPush(t *testing.T) {
 		{"snappy bomb", protobuf, append(protowire.AppendVarint(nil, 4_000_000_000), 0xfe, 0, 0), nil, 413, bad},
 		{"gzip bomb", jsonType, bomb(), []string{"Content-Encoding", "gzip"}, 413, bad},
 		{"oversize", jsonType, bytes.Repeat([]byte{' '}, 40<<20), nil, 413, bad},
-		{"not gzip", jsonType, goodBody, []string{"Content-Encoding", "gzip"}, 400, bad},
-		{"unknown encoding", jsonType, goodBody, []string{"Content-Encoding", "rot13"}, 415, bad},
-		{"wrong content type", "text/html", goodBody, nil, 400, bad},
+		{"not gzip", jsonType, goodBody(), []string{"Content-Encoding", "gzip"}, 400, bad},
+		{"unknown encoding", jsonType, goodBody(), []string{"Content-Encoding", "rot13"}, 415, bad},
+		{"wrong content type", "text/html", goodBody(), nil, 400, bad},
 		{"clocks", jsonType, push(`{"job":"loki"}`, line(now.Add(-decade), "old"), line(now, "good"), line(now.Add(decade), "new")), nil, 400, count{3, 1, 2}},
 		{"1 MB line", jsonType, push(`{"job":"loki"}`, line(now, strings.Repeat("x", 1<<20-100))), nil, 204, good},
 		{"10,000 labels", jsonType, push(many(10_000), line(now, "x")), nil, 400, bad},
@@ -515,7 +516,7 @@ func TestBadInputLokiPush(t *testing.T) {
 			if p := peak(); p > 300<<20 {
 				t.Errorf("used %d MB", p>>20)
 			}
-			d.ledger("loki_push", "logs", good, func() { d.post(204, target, jsonType, goodBody) })
+			d.ledger("loki_push", "logs", good, func() { d.post(204, target, jsonType, goodBody()) })
 		})
 	}
 	if code, _ := get(t, target); code != http.StatusMethodNotAllowed {

@@ -18,7 +18,7 @@ import (
 func TestReloadUnderLoad(t *testing.T) {
 	const base = "host_metrics: {enabled: false}\n"
 	h := harness.New(t, base).Start()
-	a := &acked{logs: map[string]bool{}, traces: map[[16]byte]int{}, values: map[int]map[float64]bool{}}
+	a := &acked{logs: map[string]bool{}, traces: map[[16]byte]int{}, values: map[int]map[float64]bool{}, lost: map[int]request{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for w := range 3 {

@@ -32,8 +32,9 @@ const (
 // it.
 const apiVersion = "3.7.0"
 
-// Gate takes in what was pushed. source names the door for the ledger.
-type Gate func(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error)
+// Gate takes in what was pushed. source names the door for the ledger; body is what
+// ld was decoded from, nil when the same bytes again would mean other lines.
+type Gate func(ctx context.Context, scope model.Scope, source string, body []byte, ld plog.Logs) (store.WriteResult, error)
 
 // Options wire the API. Engine and Scope are needed; without Write there is no
 // push route, and without Patterns and Deleter those routes answer 404.

@@ -46,7 +46,7 @@ func newFixture(t *testing.T) *fixture {
 	f.opts = Options{
 		Engine: eng, Scope: func(*http.Request) model.Scope { return f.scope }, Now: func() time.Time { return now },
 		MaxBodyBytes: 1 << 16, MaxDecodedBytes: 1 << 20,
-		Write: func(ctx context.Context, s model.Scope, source string, ld plog.Logs) (store.WriteResult, error) {
+		Write: func(ctx context.Context, s model.Scope, source string, _ []byte, ld plog.Logs) (store.WriteResult, error) {
 			if source != sourcePush {
 				t.Errorf("source %q", source)
 			}

@@ -50,7 +50,7 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.ld)
+	res, err := a.o.Write(r.Context(), a.o.Scope(r), sourcePush, b.body, b.ld)
 	if store.Retryable(err) {
 		w.Header().Set("Retry-After", retryAfter)
 	}
@@ -87,6 +87,9 @@ func (a *API) decodePush(w http.ResponseWriter, r *http.Request, room *memory.Re
 	}
 	if err := decode(body, b); err != nil {
 		return nil, badRequest(err)
+	}
+	if !b.timeless {
+		b.body = body
 	}
 	return b, nil
 }

@@ -32,6 +32,8 @@ type builder struct {
 	lines    int
 	cur      plog.LogRecordSlice
 	severity plog.SeverityNumber // of the current stream's level label
+	timeless bool                // some line has no time of its own
+	body     []byte              // what was decoded, nil if timeless
 }
 
 func newBuilder(now time.Time) *builder {
@@ -88,6 +90,7 @@ func validName(s string) bool {
 
 func (b *builder) line(ts int64, line string) plog.LogRecord {
 	lr := b.cur.AppendEmpty()
+	b.timeless = b.timeless || ts <= 0
 	lr.SetTimestamp(pcommon.Timestamp(max(0, ts)))
 	lr.SetObservedTimestamp(b.observed)
 	lr.Body().SetStr(strings.ToValidUTF8(line, "\uFFFD"))

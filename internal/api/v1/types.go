@@ -24,14 +24,17 @@ func (s State) rank() int {
 }
 
 // LedgerEntry counts what one source sent of one signal since the process
-// started. Received is Stored plus everything rejected plus what is under way.
+// started. Received is Stored plus everything rejected plus duplicates plus what is
+// under way.
 type LedgerEntry struct {
 	Source   string           `json:"source" doc:"door it came through, such as otlp, remote_write, scrape, loki, host"`
 	Signal   string           `json:"signal" enum:"logs,traces,metrics"`
 	Received int64            `json:"received" doc:"records"`
 	Stored   int64            `json:"stored" doc:"records that are on disk"`
 	Rejected map[string]int64 `json:"rejected" doc:"records refused for good, by reason"`
-	LastSeen int64            `json:"lastSeenMs" doc:"Unix milliseconds of the newest request, 0 for never"`
+	// Duplicates are neither stored again nor refused.
+	Duplicates int64 `json:"duplicates" doc:"records of requests that were sent again although they had been acknowledged"`
+	LastSeen   int64 `json:"lastSeenMs" doc:"Unix milliseconds of the newest request, 0 for never"`
 
 	LastRejected  int64  `json:"lastRejectedMs" doc:"Unix milliseconds of the newest refusal, 0 for never"`
 	LastRejection string `json:"lastRejection,omitempty" doc:"the newest refusal in words"`

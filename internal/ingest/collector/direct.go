@@ -65,22 +65,26 @@ func sourceOf(exporter string) (string, bool) {
 }
 
 // shortWay returns the short way of a receiver's signal, nil when it has none.
-func (o Options) shortWay(id component.ID, signal model.Signal) otlp.Direct {
+func (o Options) shortWay(id component.ID, signal model.Signal) *otlp.Direct {
 	source, ok := o.direct[directKey{id.String(), signal}]
 	if !ok {
 		return nil
 	}
+	store := o.Gate.LogsWire
 	switch signal {
 	case model.Logs:
-		return func(ctx context.Context, body []byte) (bool, error) {
-			_, ok, err := o.Gate.LogsWire(ctx, o.Scope, source, body)
-			return ok, verdict(err)
-		}
 	case model.Traces:
-		return func(ctx context.Context, body []byte) (bool, error) {
-			_, ok, err := o.Gate.TracesWire(ctx, o.Scope, source, body)
-			return ok, verdict(err)
-		}
+		store = o.Gate.TracesWire
+	default:
+		return nil
 	}
-	return nil
+	return &otlp.Direct{
+		Once: func(ctx context.Context, body []byte, store func(context.Context) error) error {
+			return o.Gate.Once(ctx, o.Scope, source, signal, body, store)
+		},
+		Store: func(ctx context.Context, body []byte) (bool, error) {
+			_, ok, err := store(ctx, o.Scope, source, body)
+			return ok, verdict(err)
+		},
+	}
 }

@@ -6,6 +6,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -27,6 +28,9 @@ type Options struct {
 	// TracesWire is the same for spans.
 	TracesWire func(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error)
 	Ledger     *ledger.Ledger
+	// Receipts are what the stores of some signals remember of requests. Of the
+	// others, each request is a new one.
+	Receipts map[model.Signal]store.Receipts
 	// AfterTraces sees the spans that were stored, before the sender is
 	// answered. It must not keep or change them.
 	AfterTraces func(model.Scope, ptrace.Traces)
@@ -35,10 +39,15 @@ type Options struct {
 }
 
 // Gate is safe for concurrent use.
-type Gate struct{ o Options }
+type Gate struct {
+	o Options
+
+	mu      sync.Mutex
+	flights map[flightKey]*flight
+}
 
 // New returns a gate.
-func New(o Options) *Gate { return &Gate{o: o} }
+func New(o Options) *Gate { return &Gate{o: o, flights: map[flightKey]*flight{}} }
 
 // Logs stores log records of a source (a protocol's name).
 func (g *Gate) Logs(ctx context.Context, scope model.Scope, source string, ld plog.Logs) (store.WriteResult, error) {
@@ -49,6 +58,20 @@ func (g *Gate) Logs(ctx context.Context, scope model.Scope, source string, ld pl
 	res, err := g.o.Logs(ctx, scope, ld)
 	g.record(ctx, source, model.Logs, n, res, err)
 	return res, err
+}
+
+// LogsOnce is Logs for records that were decoded from body: the same body again is
+// a duplicate, see Once. A nil body always counts as new.
+func (g *Gate) LogsOnce(ctx context.Context, scope model.Scope, source string, body []byte, ld plog.Logs) (store.WriteResult, error) {
+	if body == nil {
+		return g.Logs(ctx, scope, source, ld)
+	}
+	ctx, receipt := WithReceipt(ctx)
+	err := g.Once(ctx, scope, source, model.Logs, body, func(ctx context.Context) error {
+		_, err := g.Logs(ctx, scope, source, ld)
+		return err
+	})
+	return receipt.result(), err
 }
 
 // LogsWire is Logs for an encoded OTLP request. With ok false nothing has

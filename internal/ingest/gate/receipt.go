@@ -36,6 +36,7 @@ func (r *Receipt) add(res store.WriteResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Stored += res.Stored
+	r.res.Stamped += res.Stamped
 	for reason, n := range res.Rejected {
 		r.res.Reject(reason, n, res.Example[reason])
 	}
@@ -51,6 +52,13 @@ func (r *Receipt) Rejected() (n int, message string) {
 		parts = append(parts, string(reason)+": "+r.res.Example[reason])
 	}
 	return r.res.RejectedTotal(), strings.Join(parts, "; ")
+}
+
+// result is what the receipt tells; it must not be changed.
+func (r *Receipt) result() store.WriteResult {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.res
 }
 
 // Stored is how many rows were stored.

@@ -21,11 +21,16 @@ import (
 // memory.
 type Malformed func(source string, signal model.Signal, err error)
 
-// Direct stores an encoded request where a receiver's only pipeline of a signal
-// leads to the stores with nothing between, so that nobody needs it decoded. It
-// tells the request's receipt what became of the rows. With ok false nothing has
-// happened, and the request takes the way through the pipeline.
-type Direct func(ctx context.Context, body []byte) (ok bool, err error)
+// Direct is the short way where a receiver's only pipeline of a signal leads to the
+// stores with nothing between. Both functions tell the request's receipt what
+// became of the rows.
+type Direct struct {
+	// Once calls store unless the same request was acknowledged before.
+	Once func(ctx context.Context, body []byte, store func(context.Context) error) error
+	// Store stores an encoded request, so that nobody needs it decoded. With ok false
+	// nothing has happened, and the request takes the way through the pipeline.
+	Store func(ctx context.Context, body []byte) (ok bool, err error)
+}
 
 // Source is the name of this receiver's rows in the ledger.
 const Source = "otlp"
@@ -34,7 +39,7 @@ const Source = "otlp"
 // serves all signals that its pipelines use on one pair of listeners. direct
 // returns the short way of a receiver and signal, nil where there is none.
 // admission is asked before a request is read.
-func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Direct, admission Admission) receiver.Factory {
+func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) *Direct, admission Admission) receiver.Factory {
 	f := &factory{malformed: malformed, direct: direct, admission: admission, receivers: map[component.Config]*otlpReceiver{}}
 	return receiver.NewFactory(
 		component.MustNewType("otlp"),
@@ -61,7 +66,7 @@ func NewFactory(malformed Malformed, direct func(component.ID, model.Signal) Dir
 // lives as long as one Collector service.
 type factory struct {
 	malformed Malformed
-	direct    func(component.ID, model.Signal) Direct
+	direct    func(component.ID, model.Signal) *Direct
 	admission Admission
 	mu        sync.Mutex
 	receivers map[component.Config]*otlpReceiver

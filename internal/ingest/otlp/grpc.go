@@ -90,7 +90,7 @@ func (r *otlpReceiver) serveExport(c call, stream grpc.ServerStream) error {
 func (r *otlpReceiver) export(ctx context.Context, c call, body mem.Buffer) (message, error) {
 	// Nothing of the body is kept.
 	defer body.Free()
-	resp, err := c.handle(ctx, body.ReadOnlyData(), c.decodeProto, c.direct)
+	resp, err := c.handle(ctx, body.ReadOnlyData(), false)
 	var bad *malformedError
 	if errors.As(err, &bad) {
 		r.malformed(Source, c.signal, bad.err)

@@ -8,16 +8,12 @@ import (
 	"mime"
 	"net/http"
 
-	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
-	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"hinomi/internal/ingest/gate"
 	"hinomi/internal/memory"
 	"hinomi/internal/model"
 )
@@ -31,50 +27,6 @@ const (
 type message interface {
 	MarshalProto() ([]byte, error)
 	MarshalJSON() ([]byte, error)
-}
-
-// call decodes one request body and handles it.
-type call struct {
-	signal model.Signal
-	proto  func([]byte) (func(context.Context) (message, error), error)
-	json   func([]byte) (func(context.Context) (message, error), error)
-	// direct stores an encoded request at once, see Direct. It may be nil.
-	direct Direct
-	// answer makes the response of a request whose rows the receipt tells of.
-	answer func(*gate.Receipt) message
-}
-
-func (r *otlpReceiver) tracesCall() call {
-	decode := func(unmarshal func(ptraceotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
-		return func(body []byte) (func(context.Context) (message, error), error) {
-			req := ptraceotlp.NewExportRequest()
-			err := unmarshal(req, body)
-			return func(ctx context.Context) (message, error) { return (&traceServer{r: r}).Export(ctx, req) }, err
-		}
-	}
-	return call{model.Traces, decode(ptraceotlp.ExportRequest.UnmarshalProto), decode(ptraceotlp.ExportRequest.UnmarshalJSON), r.directTraces, func(g *gate.Receipt) message { return traceResponse(g) }}
-}
-
-func (r *otlpReceiver) metricsCall() call {
-	decode := func(unmarshal func(pmetricotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
-		return func(body []byte) (func(context.Context) (message, error), error) {
-			req := pmetricotlp.NewExportRequest()
-			err := unmarshal(req, body)
-			return func(ctx context.Context) (message, error) { return (&metricServer{r: r}).Export(ctx, req) }, err
-		}
-	}
-	return call{model.Metrics, decode(pmetricotlp.ExportRequest.UnmarshalProto), decode(pmetricotlp.ExportRequest.UnmarshalJSON), nil, nil}
-}
-
-func (r *otlpReceiver) logsCall() call {
-	decode := func(unmarshal func(plogotlp.ExportRequest, []byte) error) func([]byte) (func(context.Context) (message, error), error) {
-		return func(body []byte) (func(context.Context) (message, error), error) {
-			req := plogotlp.NewExportRequest()
-			err := unmarshal(req, body)
-			return func(ctx context.Context) (message, error) { return (&logServer{r: r}).Export(ctx, req) }, err
-		}
-	}
-	return call{model.Logs, decode(plogotlp.ExportRequest.UnmarshalProto), decode(plogotlp.ExportRequest.UnmarshalJSON), r.directLogs, func(g *gate.Receipt) message { return logResponse(g) }}
 }
 
 func (r *otlpReceiver) handler(c call) http.Handler {
@@ -115,9 +67,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			writeError(w, typ, code, codes.InvalidArgument, err.Error())
 			return
 		}
-		decode, direct := c.decodeProto, c.direct
 		if typ == jsonType {
-			decode, direct = c.decodeJSON, nil
 			if err := roomToDecode(req.Context(), c.signal, body, true); err != nil {
 				r.refuse(w, typ, c.signal, err)
 				return
@@ -125,7 +75,7 @@ func (r *otlpReceiver) handler(c call) http.Handler {
 			// Texts of the decoded request may be views.
 			body = bytes.Clone(body)
 		}
-		resp, err := c.handle(req.Context(), body, decode, direct)
+		resp, err := c.handle(req.Context(), body, typ == jsonType)
 		var bad *malformedError
 		if errors.As(err, &bad) {
 			r.malformed(Source, c.signal, bad.err)
@@ -153,54 +103,14 @@ type malformedError struct{ err error }
 
 func (e *malformedError) Error() string { return e.err.Error() }
 
-// handle stores a request, on the short way where there is one, and returns the
-// response. Nothing of body is kept.
-func (c call) handle(ctx context.Context, body []byte, decode func([]byte) (func(context.Context) (message, error), error), direct Direct) (message, error) {
-	if direct != nil {
-		if err := check(c.signal, body); err != nil {
-			return nil, &malformedError{err}
-		}
-		withReceipt, receipt := gate.WithReceipt(ctx)
-		switch ok, err := direct(withReceipt, body); {
-		case ok && err != nil:
-			return nil, asStatus(err)
-		case ok:
-			return c.answer(receipt), nil
-		}
-	}
-	if err := roomToDecode(ctx, c.signal, body, false); err != nil {
-		return nil, err
-	}
-	export, err := safely(decode, body)
-	if err != nil {
-		return nil, &malformedError{err}
-	}
-	return export(ctx)
-}
-
-// decodeProto checks first what no decoder survives.
-func (c call) decodeProto(body []byte) (func(context.Context) (message, error), error) {
-	if err := check(c.signal, body); err != nil {
-		return nil, err
-	}
-	return c.proto(body)
-}
-
-func (c call) decodeJSON(body []byte) (func(context.Context) (message, error), error) {
-	if err := checkJSON(body); err != nil {
-		return nil, err
-	}
-	return c.json(body)
-}
-
 // safely turns a panic of a decoder on hostile input into an error.
-func safely(decode func([]byte) (func(context.Context) (message, error), error), body []byte) (export func(context.Context) (message, error), err error) {
+func safely(read decode, body []byte) (export func(context.Context) error, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decode: %v", p)
 		}
 	}()
-	return decode(body)
+	return read(body)
 }
 
 // undecompressed answers a request whose encoding is unknown or broken, before

@@ -58,7 +58,7 @@ func startWith(t *testing.T, admission Admission) *server {
 			t.Errorf("malformed %q %q %v", source, signal, err)
 		}
 		s.malformed.Add(1)
-	}, func(component.ID, model.Signal) Direct { return nil }, admission)
+	}, func(component.ID, model.Signal) *Direct { return nil }, admission)
 	cfg := f.CreateDefaultConfig().(*otlpreceiver.Config)
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr.Endpoint = s.http
 	cfg.Protocols.GRPC.GetOrInsertDefault().NetAddr.Endpoint = s.grpc
@@ -172,7 +172,7 @@ func FuzzDecodeLogs(f *testing.F) {
 	f.Add(body)
 	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		_, err := safely(func(b []byte) (func(context.Context) (message, error), error) {
+		_, err := safely(func(b []byte) (func(context.Context) error, error) {
 			req := plogotlp.NewExportRequest()
 			return nil, req.UnmarshalProto(b)
 		}, body)

@@ -26,7 +26,7 @@ type otlpReceiver struct {
 	metrics   consumer.Metrics
 	logs      consumer.Logs
 
-	directTraces, directLogs Direct // nil: through the pipeline
+	directTraces, directLogs *Direct // nil: through the pipeline
 
 	admission           Admission
 	maxMessage          int       // of gRPC

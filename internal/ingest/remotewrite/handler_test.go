@@ -211,6 +211,43 @@ func TestVersion2(t *testing.T) {
 	}
 }
 
+// TestARetryStoresNothingTwice sends requests again after newer ones, in both
+// versions: a sample is its series, time and value, so that no memory of requests
+// is needed.
+func TestARetryStoresNothingTwice(t *testing.T) {
+	for version, contentType := range map[string]string{"1": "application/x-protobuf", "2": contentV2} {
+		in, base := newIntake(t, model.ScopeAll()), time.Now().Add(-time.Minute)
+		var bodies [][]byte
+		for i := range int64(3) {
+			if version == "2" {
+				bodies = append(bodies, encode(t, v2Request(base.UnixMilli()+i*1000)))
+				continue
+			}
+			bodies = append(bodies, encode(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{
+				{Labels: pairs("__name__", "a"), Samples: []prompb.Sample{{Value: float64(i), Timestamp: base.UnixMilli() + i*1000}}},
+				{Labels: pairs("__name__", "h"), Histograms: []prompb.Histogram{prompb.FromIntHistogram(base.UnixMilli()+i*1000, tsdbutil.GenerateTestHistogram(i))}},
+			}}))
+		}
+		send := func() {
+			for _, body := range bodies {
+				if w := in.post(body, contentType); w.Code != http.StatusNoContent {
+					t.Fatalf("version %s: %d %s", version, w.Code, w.Body)
+				}
+				if in.received != in.stored {
+					t.Errorf("version %s: report %d %d", version, in.received, in.stored)
+				}
+			}
+		}
+		send()
+		once := in.query(t, model.ScopeAll(), base)
+		send()
+		expect(t, in.query(t, model.ScopeAll(), base), once...)
+		if len(once) < 6 {
+			t.Errorf("version %s: stored %v", version, once)
+		}
+	}
+}
+
 func TestGoodSamplesSurviveBadNeighbours(t *testing.T) {
 	now := time.Now()
 	tenYears := 10 * 365 * 24 * time.Hour

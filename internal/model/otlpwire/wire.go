@@ -90,7 +90,8 @@ func AppendBytes(dst []byte, num uint32, body []byte) []byte {
 // ValueKind is which member of AnyValue is set.
 type ValueKind uint8
 
-// Kinds of values. Complex ones are lists, maps and bytes.
+// Kinds of values. Complex ones are lists, maps, bytes and references to a table of
+// strings.
 const (
 	Empty ValueKind = iota
 	Text
@@ -108,7 +109,8 @@ type Value struct {
 	Float float64
 }
 
-// Merge reads an AnyValue into v: of several members the last counts.
+// Merge reads an AnyValue into v: of several members the last counts, but it stays
+// complex when one was, because all of them have to be valid.
 func (v *Value) Merge(b []byte) bool {
 	var f Field
 	var ok bool
@@ -116,10 +118,11 @@ func (v *Value) Merge(b []byte) bool {
 		if b, ok = Next(b, &f); !ok {
 			return false
 		}
-		if f.Num >= 1 && f.Num <= 7 {
-			if f.Type != valueTypes[f.Num] {
-				return false
-			}
+		if f.Num < uint32(len(valueTypes)) && f.Type != valueTypes[f.Num] {
+			return false
+		}
+		if v.Kind == Complex {
+			continue
 		}
 		switch f.Num {
 		case 1:
@@ -133,7 +136,7 @@ func (v *Value) Merge(b []byte) bool {
 			*v = Value{Kind: Int, Int: int64(f.Int)}
 		case 4:
 			*v = Value{Kind: Double, Float: math.Float64frombits(f.Int)}
-		case 5, 6, 7:
+		case 5, 6, 7, 8:
 			*v = Value{Kind: Complex}
 		}
 	}
@@ -141,7 +144,7 @@ func (v *Value) Merge(b []byte) bool {
 }
 
 // valueTypes are the wire types of the members of AnyValue.
-var valueTypes = [8]uint8{1: Bytes, 2: Varint, 3: Varint, 4: Fixed64, 5: Bytes, 6: Bytes, 7: Bytes}
+var valueTypes = [9]uint8{1: Bytes, 2: Varint, 3: Varint, 4: Fixed64, 5: Bytes, 6: Bytes, 7: Bytes, 8: Varint}
 
 // KeyValue reads a KeyValue.
 func KeyValue(b []byte) (key string, v Value, ok bool) {
@@ -158,6 +161,10 @@ func KeyValue(b []byte) (key string, v Value, ok bool) {
 			key = f.Text()
 		case 2:
 			if f.Type != Bytes || !v.Merge(f.Bytes) {
+				return "", v, false
+			}
+		case 3: // A key in a table of strings, which logs and spans do not have.
+			if f.Type != Varint {
 				return "", v, false
 			}
 		}

@@ -40,6 +40,10 @@ func compile(e *LogExpr, s *schema) *compiled {
 	}
 	line, names := true, true
 	for _, st := range e.Stages {
+		if _, ok := st.(*Distinct); ok {
+			// What follows must not keep lines from being the first.
+			line, names = false, false
+		}
 		pushed := false
 		switch st := st.(type) {
 		case *LineFilter:
@@ -78,7 +82,7 @@ func (c *compiled) fork(e *LogExpr) *compiled {
 // dropsLines tells whether a stage filters.
 func dropsLines(s Stage) bool {
 	switch s.(type) {
-	case *LineFilter, *LabelFilter:
+	case *LineFilter, *LabelFilter, *Distinct:
 		return true
 	}
 	return false

@@ -62,6 +62,9 @@ type logQuery struct {
 // for the times of the lines that pass, reading only what the filters need, and reads
 // everything of a line, which is a lot, only around these times.
 func (q *logQuery) run(ctx context.Context) ([]plan.Entry[logRow], error) {
+	if before, d, behind := splitDistinct(q.expr); d != nil {
+		return q.distinct(ctx, before, d, behind)
+	}
 	c := compile(q.expr, q.schema)
 	j := newJudge(q.expr, c)
 	if j == nil {

@@ -33,8 +33,16 @@ func (p *parser) pipeline() ([]Stage, error) {
 		if err != nil {
 			return nil, err
 		}
+		if isDistinct(s) && slices.ContainsFunc(out, isDistinct) {
+			return nil, errorAt(p.src, t.pos, "name all labels in one: | distinct a, b", "a pipeline has one distinct")
+		}
 		out = append(out, s)
 	}
+}
+
+func isDistinct(s Stage) bool {
+	_, ok := s.(*Distinct)
+	return ok
 }
 
 func (p *parser) lineFilter() (Stage, error) {
@@ -137,6 +145,9 @@ func (p *parser) pipeStage() (Stage, error) {
 		case "drop", "keep":
 			p.next()
 			return p.dropKeep(strings.EqualFold(t.text, "keep"))
+		case "distinct":
+			p.next()
+			return p.distinct()
 		}
 	}
 	if t.kind != tIdent && !p.isOp("(") {
@@ -289,6 +300,20 @@ func (p *parser) labelFormat() (Stage, error) {
 		}
 		s.Ops = append(s.Ops, op)
 		if !p.takeOp(",") {
+			return s, nil
+		}
+	}
+}
+
+// distinct reads the labels of | distinct a, b.
+func (p *parser) distinct() (Stage, error) {
+	s := &Distinct{}
+	for {
+		name, err := p.labelName()
+		if err != nil {
+			return nil, err
+		}
+		if s.Names = append(s.Names, name); !p.takeOp(",") {
 			return s, nil
 		}
 	}

@@ -59,8 +59,12 @@ func (p *parser) logRange(e *RangeAgg) error {
 	if err := p.maybeRange(e); err != nil {
 		return err
 	}
+	pos := p.peek().pos
 	if e.Log.Stages, err = p.pipeline(); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(e.Log.Stages, isDistinct) {
+		return errorAt(p.src, pos, "count the values instead: count(count by (label) (count_over_time(…)))", "distinct is a stage of log queries")
 	}
 	if p.isOp("|") {
 		if err := p.unwrap(e); err != nil {

@@ -68,6 +68,8 @@ func compileStage(s Stage) lineStage {
 		return own.apply
 	case *DropKeep:
 		return s.apply
+	case *Distinct:
+		return s.following()
 	case *Decolorize:
 		return func(b *lineLabels) bool {
 			if strings.IndexByte(b.line, '\x1b') >= 0 {
@@ -171,7 +173,7 @@ func mutatesLine(s Stage) bool {
 // mutatesLabels tells whether labels are others behind the stage.
 func mutatesLabels(s Stage) bool {
 	switch s.(type) {
-	case *LineFilter, *LabelFilter, *LineFormat, *Decolorize:
+	case *LineFilter, *LabelFilter, *LineFormat, *Decolorize, *Distinct:
 		return false
 	}
 	return true
@@ -191,6 +193,10 @@ func needs(s Stage, into *nameSet) bool {
 			} else if !templateNeeds(o.tmpl, into) {
 				return false
 			}
+		}
+	case *Distinct:
+		for _, n := range s.Names {
+			into.add(n)
 		}
 	case *DropKeep:
 		for _, n := range s.Names {

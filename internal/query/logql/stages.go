@@ -10,8 +10,8 @@ import (
 )
 
 // Stage is one step of a log pipeline: *LineFilter, *LabelFilter, *JSON,
-// *Logfmt, *Regexp, *Pattern, *Unpack, *LineFormat, *LabelFormat, *DropKeep or
-// *Decolorize.
+// *Logfmt, *Regexp, *Pattern, *Unpack, *LineFormat, *LabelFormat, *DropKeep,
+// *Distinct or *Decolorize.
 type Stage interface {
 	fmt.Stringer
 	stage()
@@ -92,6 +92,10 @@ type DropItem struct {
 	Matcher *labels.Matcher
 }
 
+// Distinct is | distinct a, b: of lines with the same values of these labels only
+// the first, in the direction of the query. Lines with none of them all pass.
+type Distinct struct{ Names []string }
+
 // Decolorize is | decolorize: takes ANSI colour codes out of the line.
 type Decolorize struct{}
 
@@ -105,6 +109,7 @@ func (*Unpack) stage()      {}
 func (*LineFormat) stage()  {}
 func (*LabelFormat) stage() {}
 func (*DropKeep) stage()    {}
+func (*Distinct) stage()    {}
 func (*Decolorize) stage()  {}
 
 func (s *LineFilter) String() string {
@@ -159,6 +164,8 @@ func (s *LabelFormat) String() string {
 	}
 	return "| label_format " + strings.Join(parts, ", ")
 }
+
+func (s *Distinct) String() string { return "| distinct " + strings.Join(s.Names, ", ") }
 
 func (s *DropKeep) String() string {
 	parts := make([]string, len(s.Names))

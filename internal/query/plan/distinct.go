@@ -18,42 +18,19 @@ type Tuple struct {
 // Distinct lists the distinct values of all columns of a scan. More than limit
 // of them are a SeriesLimitError; 0 is no limit.
 func Distinct(ctx context.Context, src store.Scanner, scope model.Scope, s Scan, limit int) ([]Tuple, store.ScanStats, bool, error) {
-	keys := make([]int, len(s.Columns))
-	for i := range keys {
-		keys[i] = i
+	a := Aggregate{Op: Count, Time: len(s.Columns), SeriesLimit: limit, Range: math.MaxInt64}
+	for i := range s.Columns {
+		a.Keys = append(a.Keys, i)
 	}
-	g := newGrouper(keys, limit)
-	var counts []int64
-	stats, partial, err := runWorkers(ctx, src, scope, s, nil, nil, func(f *Frame) error {
-		ids, err := g.assign(f)
-		if err != nil {
-			return err
-		}
-		for len(counts) < len(g.groups) {
-			counts = append(counts, 0)
-		}
-		for i, id := range ids {
-			if f.Counts != nil {
-				counts[id] += f.Counts[i]
-			} else {
-				counts[id]++
-			}
-		}
-		return nil
-	}, inScan{alike: allAlike(s)})
-	out := make([]Tuple, len(counts))
-	for i := range out {
-		out[i] = Tuple{Key: g.groups[i], Rows: counts[i]}
+	if a.Start = s.To - 1; s.From > s.To-math.MaxInt64 {
+		a.Range = s.To - s.From
 	}
-	return out, stats, partial, err
-}
-
-// allAlike is for scans to which times do not matter, nil for one that asks for them.
-func allAlike(s Scan) func(int64) (int64, int64) {
-	if s.Order != store.AnyOrder || slices.ContainsFunc(s.Columns, func(c store.ColumnRef) bool {
-		return c == store.Col(store.ColTime)
-	}) {
-		return nil
+	a.End = a.Start
+	s.Columns = append(slices.Clip(s.Columns), store.Col(store.ColTime))
+	res, err := RunAggregate(ctx, src, scope, s, nil, a)
+	out := make([]Tuple, len(res.Groups))
+	for i, g := range res.Groups {
+		out[i] = Tuple{Key: g.Key, Rows: int64(g.Values[0])}
 	}
-	return func(int64) (int64, int64) { return math.MinInt64, math.MaxInt64 }
+	return out, res.Stats, res.Partial, err
 }

@@ -46,9 +46,9 @@ type namedVec struct {
 	vec  *store.Vec
 }
 
-// encodeBlock encodes n rows behind room for a frame header. scratch is reused
-// and returned.
-func encodeBlock(n int, cols []namedVec, scratch []byte) (frame, newScratch []byte) {
+// encodeBlock encodes n rows behind room for a frame header, with tail behind
+// them. scratch is reused and returned.
+func encodeBlock(n int, cols []namedVec, tail, scratch []byte) (frame, newScratch []byte) {
 	scratch = scratch[:0]
 	cols = slices.DeleteFunc(cols, func(c namedVec) bool { return unsetFloats(c.vec) })
 	head := make([]byte, 0, 64+32*len(cols))
@@ -73,26 +73,41 @@ func encodeBlock(n int, cols []namedVec, scratch []byte) (frame, newScratch []by
 		head = binary.AppendUvarint(head, uint64(present))
 		head = binary.AppendUvarint(head, uint64(len(scratch)-from))
 	}
-	frame = make([]byte, frameHead+len(head)+len(scratch))
+	frame = make([]byte, frameHead+len(head)+len(scratch)+len(tail))
 	copy(frame[frameHead:], head)
 	copy(frame[frameHead+len(head):], scratch)
+	copy(frame[frameHead+len(head)+len(scratch):], tail)
 	return frame, scratch
 }
 
-// parseBlock reads the directory of a block. data must not be changed afterwards.
+// parseBlock reads the directory of a block that ends with data, which must not
+// be changed afterwards.
 func parseBlock(s *Schema, data []byte) (*block, error) {
+	b, tail, err := parsePayload(s, data)
+	if err == nil && len(tail) > 0 {
+		return nil, errBlock
+	}
+	return b, err
+}
+
+// parsePayload is parseBlock for a frame, which may have something behind the
+// block. The block is nil when there is nothing else.
+func parsePayload(s *Schema, data []byte) (b *block, tail []byte, err error) {
 	r := reader{data: data}
 	n, ncols := r.uvarint(), r.uvarint()
 	if n > maxBlockRows || ncols > uint64(len(r.data)) {
-		return nil, errBlock
+		return nil, nil, errBlock
 	}
-	b := &block{schema: s, n: int(n), data: data, cols: make([]blockColumn, 0, ncols)}
+	if n == 0 && ncols == 0 && len(r.data) > 0 {
+		return nil, r.data, nil
+	}
+	b = &block{schema: s, n: int(n), data: data, cols: make([]blockColumn, 0, ncols)}
 	for range ncols {
 		c := blockColumn{name: r.str(r.uvarint())}
 		kind := r.take(2)
 		present, length := r.uvarint(), r.uvarint()
 		if r.err != nil || present > n || length > uint64(len(data)) {
-			return nil, errBlock
+			return nil, nil, errBlock
 		}
 		c.kind, c.rep, c.present, c.n = store.Kind(kind[0]), kind[1], int(present), int(length)
 		b.cols = append(b.cols, c)
@@ -100,15 +115,15 @@ func parseBlock(s *Schema, data []byte) (*block, error) {
 	at := len(data) - len(r.data)
 	for i := range b.cols {
 		b.cols[i].off = at
-		at += b.cols[i].n
+		if at += b.cols[i].n; at > len(data) {
+			return nil, nil, errBlock
+		}
 	}
-	if at != len(data) {
-		return nil, errBlock
-	}
+	b.data, tail = data[:at:at], data[at:]
 	ts, err := b.column(s.Time)
 	if err != nil || ts == nil || len(ts.Ints) != b.n {
 		// Without times nothing bounds the number of rows that is claimed.
-		return nil, errBlock
+		return nil, nil, errBlock
 	}
 	for i, t := range ts.Ints {
 		if i == 0 || t < b.minTs {
@@ -118,7 +133,7 @@ func parseBlock(s *Schema, data []byte) (*block, error) {
 			b.maxTs = t
 		}
 	}
-	return b, nil
+	return b, tail, nil
 }
 
 // check decodes every column, as recovery does once, so that what is malformed
@@ -187,7 +202,7 @@ func mergeBlocks(s *Schema, blocks []*block) (*block, error) {
 		}
 		cols = append(cols, namedVec{c.name, v})
 	}
-	frame, _ := encodeBlock(len(refs), cols, nil)
+	frame, _ := encodeBlock(len(refs), cols, nil, nil)
 	return parseBlock(s, frame[frameHead:])
 }
 

@@ -228,9 +228,14 @@ func (b *Builder) reset() {
 	b.n, b.cursor, b.rowSize, b.minTs, b.maxTs = 0, 0, 0, 0, 0
 }
 
-// finish encodes the rows as a WAL frame with room for its header. The frame
-// shares nothing with the builder.
-func (b *Builder) finish() []byte {
+// Encode returns the rows as a block, as Append would write them: builders that were
+// given the same rows in the same order encode the same, unless they were used
+// before.
+func (b *Builder) Encode() []byte { return b.finish(nil)[frameHead:] }
+
+// finish encodes the rows, and tail behind them, as a WAL frame with room for its
+// header. The frame shares nothing with the builder.
+func (b *Builder) finish(tail []byte) []byte {
 	cols := b.cols[:0]
 	for i := range b.fixed {
 		cols = append(cols, namedVec{b.schema.Fields[i].Name, b.fixed[i].finish(b.n)})
@@ -245,7 +250,7 @@ func (b *Builder) finish() []byte {
 	}
 	b.cols = cols
 	var frame []byte
-	frame, b.scratch = encodeBlock(b.n, cols, b.scratch)
+	frame, b.scratch = encodeBlock(b.n, cols, tail, b.scratch)
 	return frame
 }
 

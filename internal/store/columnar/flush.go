@@ -115,6 +115,7 @@ func (t *Table) flush() error {
 	t.frozen = t.mem
 	t.mem = newMemtable(t.opts.Now(), t.opts.Memory.Rows)
 	t.frozen.walFloor = t.wal.rotate()
+	t.frozen.receipts = t.receipts.next()
 	t.mu.Unlock()
 	t.gate.Unlock()
 	return t.flushFrozen()
@@ -132,6 +133,7 @@ func (t *Table) flushFrozen() error {
 	if err != nil {
 		return err
 	}
+	t.keepReceipts(m)
 	if err := t.commit(edit{Add: metas, WALFloor: m.walFloor}, func() {
 		t.frozen = nil
 		m.free()

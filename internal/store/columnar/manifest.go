@@ -33,6 +33,8 @@ type edit struct {
 	// the requests whose rewrites are in a proof record and forgotten here.
 	Rewrites []rewriteNote `json:"rewrites,omitempty"`
 	Settled  []string      `json:"settled,omitempty"`
+	// DigestKey is the secret of the digests in receipts. It is made once.
+	DigestKey []byte `json:"digest_key,omitempty"`
 }
 
 // manifest is a log of edits, one line each: CRC-32C in hex, a space, JSON.
@@ -50,6 +52,8 @@ type manifestState struct {
 	strays   map[placedFile]bool
 	archived map[uint64]string        // by segment: its file in the archive
 	rewrites map[string][]rewriteNote // by deletion request
+
+	digestKey []byte
 	// torn is when a last line was ignored that is not valid; damaged, when it
 	// is complete, so that it may have been acted on.
 	torn, damaged bool
@@ -78,6 +82,9 @@ func (s *manifestState) apply(e edit) {
 		s.archive(f)
 	}
 	s.walFloor = max(s.walFloor, e.WALFloor)
+	if len(e.DigestKey) > 0 {
+		s.digestKey = e.DigestKey
+	}
 	for _, n := range e.Rewrites {
 		if s.rewrites == nil {
 			s.rewrites = map[string][]rewriteNote{}
@@ -146,7 +153,7 @@ func formatEdit(e edit) ([]byte, error) {
 
 // createManifest writes the state as a fresh manifest and keeps it open.
 func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error) {
-	all := edit{WALFloor: st.walFloor}
+	all := edit{WALFloor: st.walFloor, DigestKey: st.digestKey}
 	for _, m := range st.segments {
 		all.Add = append(all.Add, m)
 	}

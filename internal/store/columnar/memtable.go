@@ -23,6 +23,9 @@ type memtable struct {
 	since  time.Time
 	// walFloor, once frozen, is the first WAL file with rows that are not here.
 	walFloor uint64
+	// receipts, once frozen, is the number of the first receipt of rows that are
+	// not here.
+	receipts uint64
 	room     store.Room // has bytes
 }
 

@@ -36,6 +36,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		gauge("hinomi_store_wal_bytes", "Size of the WAL on disk.", func() float64 { return float64(t.Stats().WALBytes) }),
 		gauge("hinomi_store_segment_bytes", "Size of the segments on disk.", func() float64 { return float64(t.Stats().SegmentBytes) }),
 		gauge("hinomi_store_segments", "Number of segments.", func() float64 { return float64(t.Stats().Segments) }),
+		gauge("hinomi_store_receipts", "Acknowledged requests that would be recognized if they were sent again.", func() float64 { return float64(t.receipts.len()) }),
 		gauge("hinomi_store_cache_bytes", "Memory of decoded columns kept for queries.", func() float64 { return float64(t.cache.size()) }),
 	}
 	m.all = append(m.all, t.tiers.stats)

@@ -104,6 +104,12 @@ func (t *Table) recover() error {
 	if err := t.openDeletions(st); err != nil {
 		return err
 	}
+	if len(st.digestKey) != digestKeyBytes {
+		st.digestKey = newDigestKey()
+	}
+	if err := t.receipts.setKey(st.digestKey); err != nil {
+		return err
+	}
 	if err := t.replay(st); err != nil {
 		return err
 	}
@@ -197,16 +203,7 @@ func (t *Table) replay(st *manifestState) error {
 		}
 		file := t.fs.PathJoin(dir, walName(num))
 		damage, err := readWAL(t.fs, file, func(payload []byte) error {
-			b, err := parseBlock(t.schema, payload)
-			if err == nil {
-				err = b.check()
-			}
-			if err != nil {
-				return err
-			}
-			t.opts.Memory.Rows.Hold(int64(b.bytes()))
-			t.mem.add(t.schema, b)
-			return nil
+			return t.replayFrame(payload)
 		})
 		if err != nil {
 			return err
@@ -220,6 +217,36 @@ func (t *Table) replay(st *manifestState) error {
 	t.wal = openWAL(t.fs, dir, next, t.log)
 	if t.mem.rows > 0 {
 		t.log.Info("recovered rows from the WAL", "rows", t.mem.rows, "files", len(nums))
+	}
+	return nil
+}
+
+// replayFrame takes the rows and receipts of one frame.
+func (t *Table) replayFrame(payload []byte) error {
+	b, tail, err := parsePayload(t.schema, payload)
+	if err == nil && b != nil {
+		err = b.check()
+	}
+	if err != nil {
+		return err
+	}
+	found, err := parseReceipts(tail)
+	if err != nil {
+		return err
+	}
+	again := false
+	for _, x := range found {
+		// A frame whose sync failed was not acknowledged and may be here all the
+		// same, before the one that its sender got stored instead.
+		if t.receipts.find(x.id, x.at) != nil {
+			again = true
+			continue
+		}
+		t.receipts.add(x)
+	}
+	if b != nil && !again {
+		t.opts.Memory.Rows.Hold(int64(b.bytes()))
+		t.mem.add(t.schema, b)
 	}
 	return nil
 }

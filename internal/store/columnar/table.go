@@ -54,10 +54,13 @@ type Options struct {
 	// OpenFiles bounds the segments that stay open; nil: the defaults, for this table.
 	OpenFiles *OpenFiles
 	// Memory is shared with others, besides the table's own bounds.
-	Memory     Memory
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
-	Now        func() time.Time
+	Memory Memory
+	// ReceiptWindow is how long an acknowledged request is remembered (see
+	// AppendRequest); 0: not at all.
+	ReceiptWindow time.Duration
+	Logger        *slog.Logger
+	Registerer    prometheus.Registerer
+	Now           func() time.Time
 }
 
 // Memory is what a table takes from memory that others use too. Nil is no bound.
@@ -168,7 +171,8 @@ type Table struct {
 	stop                 chan struct{}
 	done                 chan struct{}
 
-	tiers tiers
+	tiers    tiers
+	receipts *receipts
 }
 
 // Open recovers the table in opts.Dir, which it creates. Damage to a segment
@@ -191,6 +195,7 @@ func Open(opts Options) (*Table, error) {
 		mem:      newMemtable(opts.Now(), opts.Memory.Rows),
 		segments: map[uint64]*segment{},
 		wake:     make(chan struct{}, 1),
+		receipts: newReceipts(opts.ReceiptWindow),
 
 		wakeCompaction: make(chan struct{}, 1),
 		stop:           make(chan struct{}),
@@ -255,7 +260,10 @@ func (t *Table) Close() error {
 // Append makes the builder's rows durable and then visible to scans. The
 // builder must not be used afterwards. Errors are retryable (store.Retryable)
 // and mean that none of the rows is acknowledged.
-func (t *Table) Append(b *Builder) error {
+func (t *Table) Append(b *Builder) error { return t.append(b, nil) }
+
+// append is Append with the receipt of the request that had these rows, or nil.
+func (t *Table) append(b *Builder, rc *receipt) error {
 	if b.Len() == 0 {
 		return nil
 	}
@@ -274,11 +282,15 @@ func (t *Table) Append(b *Builder) error {
 		t.poke()
 		return fmt.Errorf("%s: %w", t.schema.Name, store.ErrOverloaded)
 	}
-	frame := b.finish()
+	var tail []byte
+	if rc != nil {
+		tail = appendReceipts(make([]byte, 0, 32), rc)
+	}
+	frame := b.finish(tail)
 	b.reset()
 	t.builders.Put(b)
 	// What is remembered is what is written: the payload is the block.
-	blk, err := parseBlock(t.schema, frame[frameHead:])
+	blk, _, err := parsePayload(t.schema, frame[frameHead:])
 	if err != nil {
 		return fmt.Errorf("%s: encode rows: %w", t.schema.Name, err)
 	}
@@ -306,6 +318,9 @@ func (t *Table) Append(b *Builder) error {
 	t.appended = t.opts.Now()
 	full := t.mem.bytes >= t.opts.MemtableBytes
 	t.mu.Unlock()
+	if rc != nil {
+		t.receipts.add(rc)
+	}
 	t.metrics.rows.Add(float64(blk.n))
 	if full || t.wal.failures() != failures {
 		t.poke()

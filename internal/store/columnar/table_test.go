@@ -54,7 +54,14 @@ func openTable(t testing.TB, opts Options) *Table {
 }
 
 // add appends rows with the given ids.
-func add(tab *Table, ids ...int) error {
+func add(tab *Table, ids ...int) error { return tab.Append(fill(tab, ids)) }
+
+// addRequest appends rows as those of one request.
+func addRequest(tab *Table, id store.RequestID, ids ...int) error {
+	return tab.AppendRequest(store.WithRequestID(context.Background(), id), fill(tab, ids), store.WriteResult{Stored: len(ids)})
+}
+
+func fill(tab *Table, ids []int) *Builder {
 	b := tab.NewBuilder()
 	for _, id := range ids {
 		b.Int(0, testNow.Add(-time.Duration(id)*time.Second).UnixNano())
@@ -68,7 +75,7 @@ func add(tab *Table, ids ...int) error {
 		b.AttrJSON("list", []byte("[1,2]"))
 		b.Next()
 	}
-	return tab.Append(b)
+	return b
 }
 
 // ids reads the ids of all rows, with the checks that each row is whole.
@@ -650,7 +657,7 @@ func FuzzDecodeBlock(f *testing.F) {
 		b.AttrFloat("f", 1.5)
 		b.Next()
 	}
-	f.Add(b.finish()[frameHead:])
+	f.Add(b.finish(nil)[frameHead:])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		blk, err := parseBlock(&testSchema, data)
 		if err != nil || blk.check() != nil {

@@ -36,17 +36,16 @@ func Open(opts columnar.Options) (*Store, error) {
 }
 
 // AppendLogs implements store.LogStore.
-func (s *Store) AppendLogs(_ context.Context, scope model.Scope, ld plog.Logs) (store.WriteResult, error) {
+func (s *Store) AppendLogs(ctx context.Context, scope model.Scope, ld plog.Logs) (store.WriteResult, error) {
 	var res store.WriteResult
-	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
+	m := s.mapper(s.NewBuilder(), &res)
 	for i := range ld.ResourceLogs().Len() {
 		m.resource(scope, ld.ResourceLogs().At(i))
 	}
-	rows := m.b.Len()
-	if err := s.Append(m.b); err != nil {
+	res.Stored = m.b.Len()
+	if err := s.AppendRequest(ctx, m.b, res); err != nil {
 		return store.WriteResult{}, err
 	}
-	res.Stored = rows
 	return res, nil
 }
 
@@ -58,7 +57,15 @@ type mapper struct {
 	res    *store.WriteResult
 	maxRow int
 	buf    []byte
+
+	stamped bool // the row has no time of its own
 }
+
+func (s *Store) mapper(b *columnar.Builder, res *store.WriteResult) mapper {
+	return mapper{store: s, b: b, now: s.now(), res: res, maxRow: s.Options().MaxRowBytes}
+}
+
+func outOfScope(product string, err error) string { return fmt.Sprintf("product %q: %s", product, err) }
 
 func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
 	res := rl.Resource().Attributes()
@@ -72,7 +79,7 @@ func (m *mapper) resource(scope model.Scope, rl plog.ResourceLogs) {
 		for i := range rl.ScopeLogs().Len() {
 			n += rl.ScopeLogs().At(i).LogRecords().Len()
 		}
-		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
+		m.res.Reject(store.RejectOutOfScope, n, outOfScope(claimed, err))
 		return
 	}
 	r := resourceColumns(res)
@@ -121,7 +128,7 @@ func (m *mapper) begin(r *resourceInfo, stream, scopeInfo string, x *row) bool {
 	if ts <= 0 {
 		ts = x.observed
 	}
-	if ts <= 0 {
+	if m.stamped = ts <= 0; m.stamped {
 		ts = m.now.UnixNano()
 	}
 	if reason, ok := m.store.Accept(ts, m.now); !ok {
@@ -162,6 +169,9 @@ func (m *mapper) end() {
 		return
 	}
 	m.b.Next()
+	if m.stamped {
+		m.res.Stamped++
+	}
 }
 
 func (m *mapper) body(v pcommon.Value) string {

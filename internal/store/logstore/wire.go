@@ -2,7 +2,6 @@ package logstore
 
 import (
 	"context"
-	"fmt"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
@@ -17,138 +16,55 @@ import (
 // plain kind (or not valid): nothing is stored, and AppendLogs has to have it.
 // Otherwise it had n records, and result and error are those of AppendLogs. body
 // must not change meanwhile; nothing of it is kept.
-func (s *Store) AppendWire(_ context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error) {
-	w := wireMapper{mapper: mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}, scope: scope}
-	if !w.request(body) {
+func (s *Store) AppendWire(ctx context.Context, scope model.Scope, body []byte) (n int, res store.WriteResult, ok bool, err error) {
+	w := wireMapper{mapper: s.mapper(s.NewBuilder(), &res), scope: scope}
+	if !otlpwire.Walk(body, &w) {
 		s.Discard(w.b)
 		return 0, store.WriteResult{}, false, nil
 	}
-	rows := w.b.Len()
-	n = rows + res.RejectedTotal()
-	if err := s.Append(w.b); err != nil {
+	res.Stored = w.b.Len()
+	n = res.Stored + res.RejectedTotal()
+	if err := s.AppendRequest(ctx, w.b, res); err != nil {
 		return n, store.WriteResult{}, true, err
 	}
-	res.Stored = rows
 	return n, res, true, nil
 }
 
+// wireMapper puts the records of an encoded request into a builder.
 type wireMapper struct {
 	mapper
-	scope  model.Scope
-	attrs  [][]byte // KeyValues of the record, reused
-	groups [][]byte // ScopeLogs of the resource, reused
+	scope   model.Scope
+	attrs   [][]byte // KeyValues of the record, reused
+	owner   resourceInfo
+	refused string // why the resource is out of scope, empty when it is not
+	stream  string
+	library string // the instrumentation scope
 }
 
-func (w *wireMapper) request(b []byte) (ok bool) {
-	var f otlpwire.Field
-	for len(b) > 0 {
-		if b, ok = otlpwire.Next(b, &f); !ok {
-			return false
-		}
-		if f.Num == 1 && (f.Type != otlpwire.Bytes || !w.resourceLogs(f.Bytes)) {
-			return false
-		}
-	}
-	return true
-}
-
-func (w *wireMapper) resourceLogs(b []byte) (ok bool) {
-	var f otlpwire.Field
-	var resource []byte
-	seen := 0
-	groups := w.groups[:0]
-	for len(b) > 0 {
-		if b, ok = otlpwire.Next(b, &f); !ok {
-			return false
-		}
-		if f.Num <= 3 && f.Type != otlpwire.Bytes {
-			return false
-		}
-		switch f.Num {
-		case 1:
-			resource = f.Bytes
-			seen++
-		case 2:
-			groups = append(groups, f.Bytes)
-		}
-	}
-	w.groups = groups
-	if seen > 1 {
-		return false
-	}
-	info := w.store.known.resources.Get(resource, knownResourceOf)
+// Resource implements otlpwire.Visitor.
+func (w *wireMapper) Resource(raw []byte) bool {
+	info := w.store.known.resources.Get(raw, knownResourceOf)
 	if info == nil {
 		return false
 	}
+	w.owner, w.refused = info.resourceInfo, ""
 	product, err := w.scope.WriteProduct(info.claimed)
 	if err != nil {
-		n := 0
-		for _, g := range groups {
-			k, ok := countRecords(g)
-			if !ok {
-				return false
-			}
-			n += k
-		}
-		w.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", info.claimed, err))
-		return true
+		w.refused = outOfScope(info.claimed, err)
 	}
-	r := info.resourceInfo
-	r.product = product
-	for _, g := range groups {
-		if !w.scopeLogs(&r, g) {
-			return false
-		}
-	}
+	w.owner.product = product
 	return true
 }
 
-// countRecords counts well-formed records.
-func countRecords(b []byte) (n int, ok bool) {
-	var f otlpwire.Field
-	for len(b) > 0 {
-		if b, ok = otlpwire.Next(b, &f); !ok || f.Num <= 3 && f.Type != otlpwire.Bytes {
-			return 0, false
-		}
-		if f.Num == 2 {
-			n++
-			if _, ok := new(wireMapper).read(f.Bytes); !ok {
-				return 0, false
-			}
-		}
-	}
-	return n, true
-}
-
-func (w *wireMapper) scopeLogs(r *resourceInfo, b []byte) (ok bool) {
-	var f otlpwire.Field
-	var scope []byte
-	seen := 0
-	for rest := b; len(rest) > 0; {
-		if rest, ok = otlpwire.Next(rest, &f); !ok || f.Num <= 3 && f.Type != otlpwire.Bytes {
-			return false
-		}
-		if f.Num == 1 {
-			scope = f.Bytes
-			seen++
-		}
-	}
-	if seen > 1 {
-		return false
-	}
-	info := w.store.known.scopes.Get(scope, knownScopeOf)
+// Scope implements otlpwire.Visitor.
+func (w *wireMapper) Scope(raw []byte) bool {
+	info := w.store.known.scopes.Get(raw, knownScopeOf)
 	if info == nil {
 		return false
 	}
-	stream := r.stream
+	w.stream, w.library = w.owner.stream, info.json
 	if info.loki {
-		stream = r.allLabels
-	}
-	for len(b) > 0 {
-		b, _ = otlpwire.Next(b, &f)
-		if f.Num == 2 && !w.logRecord(r, stream, info.json, f.Bytes) {
-			return false
-		}
+		w.stream = w.owner.allLabels
 	}
 	return true
 }
@@ -170,7 +86,7 @@ var recordTypes = [13]uint8{1: otlpwire.Fixed64, 2: otlpwire.Varint, 3: otlpwire
 
 func (w *wireMapper) read(b []byte) (r wireRecord, ok bool) {
 	var f otlpwire.Field
-	w.attrs = w.attrs[:0]
+	attributes := w.attrs[:0]
 	bodies := 0
 	for len(b) > 0 {
 		if b, ok = otlpwire.Next(b, &f); !ok {
@@ -192,46 +108,39 @@ func (w *wireMapper) read(b []byte) (r wireRecord, ok bool) {
 			}
 			r.rawBody = f.Bytes
 		case 6:
-			w.attrs = append(w.attrs, f.Bytes)
+			attributes = append(attributes, f.Bytes)
 		case 8:
 			r.flags = uint32(f.Int)
 		case 9:
-			if len(f.Bytes) != 0 && len(f.Bytes) != 16 {
+			if r.trace, ok = otlpwire.ID(&f, 16); !ok {
 				return r, false
 			}
-			r.trace = f.Text()
 		case 10:
-			if len(f.Bytes) != 0 && len(f.Bytes) != 8 {
+			if r.span, ok = otlpwire.ID(&f, 8); !ok {
 				return r, false
 			}
-			r.span = f.Text()
 		case 11:
 			r.observed = f.Int
 		case 12:
 			r.event = f.Text()
 		}
 	}
+	w.attrs = attributes
 	return r, true
 }
 
-const (
-	noTrace = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	noSpan  = "\x00\x00\x00\x00\x00\x00\x00\x00"
-)
-
-func (w *wireMapper) logRecord(r *resourceInfo, stream, scope string, raw []byte) bool {
+// Record implements otlpwire.Visitor.
+func (w *wireMapper) Record(raw []byte) bool {
 	rec, ok := w.read(raw)
 	if !ok {
 		return false
 	}
+	if w.refused != "" {
+		w.res.Reject(store.RejectOutOfScope, 1, w.refused)
+		return w.wellFormed(&rec)
+	}
 	row := row{ts: int64(rec.time), observed: int64(rec.observed), severity: int64(rec.severity), flags: int64(rec.flags),
-		sevText: rec.sevText, event: rec.event}
-	if rec.trace != noTrace {
-		row.trace = rec.trace
-	}
-	if rec.span != noSpan {
-		row.span = rec.span
-	}
+		sevText: rec.sevText, event: rec.event, trace: rec.trace, span: rec.span}
 	switch rec.body.Kind {
 	case otlpwire.Empty:
 	case otlpwire.Text:
@@ -243,38 +152,39 @@ func (w *wireMapper) logRecord(r *resourceInfo, stream, scope string, raw []byte
 		}
 		row.body = w.body(lr.Body())
 	}
-	if !w.begin(r, stream, scope, &row) {
-		// The row is refused; its attributes must still be well-formed.
-		for _, a := range w.attrs {
-			if _, v, ok := otlpwire.KeyValue(a); !ok || v.Kind == otlpwire.Complex {
-				return false
-			}
+	if !w.begin(&w.owner, w.stream, w.library, &row) {
+		return w.wellFormed(&rec)
+	}
+	other := func(keyValue []byte) bool {
+		m, ok := otlpwire.DecodeAttribute(keyValue)
+		if ok {
+			w.buf = w.b.AddAttributes(w.buf, m)
 		}
-		return true
+		return ok
+	}
+	if !otlpwire.SetAttributes(w.b, w.attrs, other) {
+		return false
+	}
+	w.end()
+	return true
+}
+
+// wellFormed tells whether pdata accepts a record that is not stored.
+func (w *wireMapper) wellFormed(rec *wireRecord) bool {
+	if rec.body.Kind == otlpwire.Complex {
+		if _, ok := decodeRecord(otlpwire.AppendBytes(nil, 5, rec.rawBody)); !ok {
+			return false
+		}
 	}
 	for _, a := range w.attrs {
-		key, v, ok := otlpwire.KeyValue(a)
+		_, v, ok := otlpwire.KeyValue(a)
+		if ok && v.Kind == otlpwire.Complex {
+			_, ok = otlpwire.DecodeAttribute(a)
+		}
 		if !ok {
 			return false
 		}
-		switch v.Kind {
-		case otlpwire.Text:
-			w.b.AttrStr(key, v.Text)
-		case otlpwire.Int:
-			w.b.AttrInt(key, v.Int)
-		case otlpwire.Double:
-			w.b.AttrFloat(key, v.Float)
-		case otlpwire.Bool:
-			w.b.AttrBool(key, v.Int != 0)
-		default:
-			lr, ok := decodeRecord(otlpwire.AppendBytes(nil, 6, a))
-			if !ok {
-				return false
-			}
-			w.buf = w.b.AddAttributes(w.buf, lr.Attributes())
-		}
 	}
-	w.end()
 	return true
 }
 
@@ -307,11 +217,10 @@ type known struct {
 }
 
 func knownResourceOf(raw []byte) *knownResource {
-	req := plogotlp.NewExportRequest()
-	if req.UnmarshalProto(otlpwire.AppendBytes(nil, 1, otlpwire.AppendBytes(nil, 1, raw))) != nil {
+	res, ok := otlpwire.DecodeResource(raw)
+	if !ok {
 		return nil
 	}
-	res := req.Logs().ResourceLogs().At(0).Resource().Attributes()
 	info := &knownResource{resourceInfo: resourceColumns(res)}
 	if v, ok := res.Get(model.ResourceProduct); ok {
 		info.claimed = v.AsString()
@@ -320,10 +229,9 @@ func knownResourceOf(raw []byte) *knownResource {
 }
 
 func knownScopeOf(raw []byte) *knownScope {
-	req := plogotlp.NewExportRequest()
-	if req.UnmarshalProto(otlpwire.AppendBytes(nil, 1, otlpwire.AppendBytes(nil, 2, otlpwire.AppendBytes(nil, 1, raw)))) != nil {
+	scope, ok := otlpwire.DecodeScope(raw)
+	if !ok {
 		return nil
 	}
-	scope := req.Logs().ResourceLogs().At(0).ScopeLogs().At(0).Scope()
 	return &knownScope{json: scopeJSON(scope), loki: scope.Name() == LokiScope}
 }

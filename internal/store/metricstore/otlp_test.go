@@ -142,6 +142,38 @@ func TestOTLPBecomesPrometheus(t *testing.T) {
 
 func ms0() int64 { return ms(0) }
 
+// TestOTLPSentAgainIsStoredOnce sends requests again after newer ones: a sample is
+// its series, time and value, so that no memory of requests is needed.
+func TestOTLPSentAgainIsStoredOnce(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	for range 2 {
+		for i := range 3 {
+			md := pmetric.NewMetrics()
+			addSum(resource(md, "shop"), "http.requests", stamp(time.Duration(i)*time.Second), float64(i))
+			if res, err := s.AppendOTLP(context.Background(), model.ScopeAll(), md); err != nil || res.RejectedTotal() != 0 {
+				t.Fatalf("%+v, %v", res, err)
+			}
+		}
+	}
+	q, err := s.Queryable(model.ScopeAll()).Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "http_requests_seconds_total"))
+	n := 0
+	for set.Next() {
+		for it := set.At().Iterator(nil); it.Next() == chunkenc.ValFloat; n++ {
+			if at, v := it.At(); at != ms0()+int64(v)*1000 {
+				t.Errorf("sample %v at %d", v, at-ms0())
+			}
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d samples, want 3", n)
+	}
+}
+
 func TestOTLPRefusesSinglePoints(t *testing.T) {
 	s := openTest(t, t.TempDir())
 	md := pmetric.NewMetrics()

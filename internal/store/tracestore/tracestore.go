@@ -37,17 +37,16 @@ func Open(opts columnar.Options) (*Store, error) {
 }
 
 // AppendTraces implements store.TraceStore.
-func (s *Store) AppendTraces(_ context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
+func (s *Store) AppendTraces(ctx context.Context, scope model.Scope, td ptrace.Traces) (store.WriteResult, error) {
 	var res store.WriteResult
-	m := mapper{store: s, b: s.NewBuilder(), now: s.now(), res: &res, maxRow: s.Options().MaxRowBytes}
+	m := s.mapper(s.NewBuilder(), &res)
 	for i := range td.ResourceSpans().Len() {
 		m.resource(scope, td.ResourceSpans().At(i))
 	}
-	rows := m.b.Len()
-	if err := s.Append(m.b); err != nil {
+	res.Stored = m.b.Len()
+	if err := s.AppendRequest(ctx, m.b, res); err != nil {
 		return store.WriteResult{}, err
 	}
-	res.Stored = rows
 	return res, nil
 }
 
@@ -72,6 +71,12 @@ func resourceColumns(res pcommon.Map) resourceInfo {
 	return r
 }
 
+func (s *Store) mapper(b *columnar.Builder, res *store.WriteResult) mapper {
+	return mapper{store: s, b: b, now: s.now(), res: res, maxRow: s.Options().MaxRowBytes}
+}
+
+func outOfScope(product string, err error) string { return fmt.Sprintf("product %q: %s", product, err) }
+
 func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
 	res := rs.Resource().Attributes()
 	claimed := ""
@@ -84,7 +89,7 @@ func (m *mapper) resource(scope model.Scope, rs ptrace.ResourceSpans) {
 		for i := range rs.ScopeSpans().Len() {
 			n += rs.ScopeSpans().At(i).Spans().Len()
 		}
-		m.res.Reject(store.RejectOutOfScope, n, fmt.Sprintf("product %q: %s", claimed, err))
+		m.res.Reject(store.RejectOutOfScope, n, outOfScope(claimed, err))
 		return
 	}
 	r := resourceColumns(res)

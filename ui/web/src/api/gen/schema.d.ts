@@ -226,6 +226,11 @@ export interface components {
     LedgerEntry: {
       /**
        * Format: int64
+       * @description records of requests that were sent again although they had been acknowledged
+       */
+      duplicates: number
+      /**
+       * Format: int64
        * @description Unix milliseconds of the newest refusal, 0 for never
        */
       lastRejectedMs: number
