@@ -179,16 +179,20 @@ func (m *metrics) scanned(a *MetricsAgg, expr FieldExpr) ([]plan.Group, []sample
 	l := &layout{}
 	l.add(store.Col(store.ColTime))
 	attr := func(a *Attribute) []int { return l.addAll(columnsOf(a)) }
-	filter := residual(expr, x, l, m.ctx.Done())
-	derive := a.stages(attr, false)
-	var stages []plan.Stage
-	if filter != nil {
-		stages = append(stages, filter)
+	// Each worker of the scan has stages of its own, on the same columns.
+	fork := func() []plan.Stage {
+		var stages []plan.Stage
+		if filter := residual(expr, x, l, m.ctx.Done()); filter != nil {
+			stages = append(stages, filter)
+		}
+		return append(stages, a.stages(attr, false)...)
 	}
-	stages = append(stages, derive...)
+	stages := fork()
 	weigh := m.weigh(a, l)
 	scan := plan.Scan{From: m.w.start + 1, To: m.w.end + 1, Where: x.p, Columns: l.refs, Budget: m.e.o.Budget}
-	res, err := plan.RunAggregate(m.ctx, m.e.o.Store, m.scope, scan, stages, m.aggregation(a, len(l.refs), weigh))
+	agg := m.aggregation(a, len(l.refs), weigh)
+	agg.Fork = fork
+	res, err := plan.RunAggregate(m.ctx, m.e.o.Store, m.scope, scan, stages, agg)
 	if err := m.note(res.Stats, res.Partial, err); err != nil {
 		return nil, nil, err
 	}
