@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,9 +50,9 @@ func (g *gated) Scan(ctx context.Context, scope model.Scope, req store.ScanReque
 	return g.Scanner.Scan(ctx, scope, req, fn)
 }
 
-// searchable is a store with a line a second in the hour before now, in units of ten.
-func searchable(t *testing.T) *gated {
-	t.Helper()
+// hour is a store with a line a second in the hour before now, in units of ten. It is
+// only read, and takes a while to fill.
+var hour = sync.OnceValues(func() (*storetest.Memory, error) {
 	m := storetest.New()
 	m.UnitRows = 10
 	ld := plog.NewLogs()
@@ -64,7 +65,14 @@ func searchable(t *testing.T) *gated {
 		lr.Body().SetStr(fmt.Sprintf("line %d", i))
 		lr.Attributes().PutStr("k", "v")
 	}
-	if _, err := m.AppendLogs(context.Background(), model.ScopeAll(), ld); err != nil {
+	_, err := m.AppendLogs(context.Background(), model.ScopeAll(), ld)
+	return m, err
+})
+
+func searchable(t *testing.T) *gated {
+	t.Helper()
+	m, err := hour()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return &gated{Scanner: m, open: make(chan struct{})}
