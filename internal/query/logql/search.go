@@ -19,9 +19,9 @@ import (
 // while.
 const (
 	firstPiece = 4 // units
-	quickPiece = 50 * time.Millisecond
-	shortPiece = 200 * time.Millisecond
-	longPiece  = time.Second
+	quickPiece = 100 * time.Millisecond
+	shortPiece = 400 * time.Millisecond
+	longPiece  = 2 * time.Second
 )
 
 // Line is a line of a search with the labels of its stream.
