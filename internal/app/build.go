@@ -54,10 +54,14 @@ func (a *App) build(ctx context.Context, cfg *config.Config) (http.Handler, erro
 	if err := a.newScraper(); err != nil {
 		return nil, err
 	}
-	if err := a.prometheus(cfg, mux); err != nil {
+	logs, err := logql.New(logql.Options{Store: a.stores.logs, Budget: budget(cfg), MaxSamples: a.most(logql.DefaultMaxSamples)})
+	if err != nil {
 		return nil, err
 	}
-	if err := a.loki(cfg, mux); err != nil {
+	if err := a.prometheus(cfg, logs, mux); err != nil {
+		return nil, err
+	}
+	if err := a.loki(logs, mux); err != nil {
 		return nil, err
 	}
 	if err := a.tempo(cfg, mux); err != nil {
@@ -108,7 +112,7 @@ func (a *App) requests(signal model.Signal) *memory.Share {
 	return a.memory.Metrics
 }
 
-func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
+func (a *App) prometheus(cfg *config.Config, logs *logql.Engine, mux *http.ServeMux) error {
 	engine, err := promql.New(promql.Options{Timeout: cfg.Query.Timeout.D(), MaxSamples: a.most(promql.DefaultMaxSamples), Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
@@ -144,14 +148,10 @@ func (a *App) prometheus(cfg *config.Config, mux *http.ServeMux) error {
 		return err
 	}
 	mux.Handle("/api/v1/write", write)
-	return a.pages(engine, mux)
+	return a.pages(engine, logs, mux)
 }
 
-func (a *App) loki(cfg *config.Config, mux *http.ServeMux) error {
-	engine, err := logql.New(logql.Options{Store: a.stores.logs, Budget: budget(cfg), MaxSamples: a.most(logql.DefaultMaxSamples)})
-	if err != nil {
-		return err
-	}
+func (a *App) loki(engine *logql.Engine, mux *http.ServeMux) error {
 	api, err := loki.New(loki.Options{Engine: engine, Scope: a.scope, Write: a.gate.LogsOnce, Malformed: a.gate.Malformed, Memory: a.memory.Logs, Logger: a.log, Version: a.opts.Version,
 		Patterns: logPatterns(engine), Deleter: logDeleter{a.stores.logs}})
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 
 	promapi "hinomi/internal/api/prometheus"
 	apiv1 "hinomi/internal/api/v1"
+	"hinomi/internal/query/logql"
 	"hinomi/internal/store/columnar"
 	"hinomi/ui"
 )
 
 // pages mounts the UI and the API of its own.
-func (a *App) pages(engine upstream.QueryEngine, mux *http.ServeMux) error {
+func (a *App) pages(engine upstream.QueryEngine, logs *logql.Engine, mux *http.ServeMux) error {
 	m := a.stores.metrics
 	instant, ranged := apiv1.PromQL(engine, m.ContextQueryable(promapi.ScopeFromContext))
 	metricBytes := cached(10*time.Second, func() int64 { return dirBytes(m.Dir()) })
@@ -30,6 +31,9 @@ func (a *App) pages(engine upstream.QueryEngine, mux *http.ServeMux) error {
 				return nil
 			}
 			return a.collector.Running()
+		},
+		Search: func(ctx context.Context, r logql.Request) (*logql.Search, error) {
+			return logs.Search(ctx, promapi.ScopeFromContext(ctx), r)
 		},
 		Ledger: a.ledgerEntries,
 		Alerts: a.pageAlerts,

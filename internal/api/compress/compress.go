@@ -89,6 +89,25 @@ func (w *writer) decide(zip bool) error {
 	return err
 }
 
+// FlushError sends what there is, for http.ResponseController: an answer in parts is
+// compressed although its first part is small.
+func (w *writer) FlushError() error {
+	if !w.decided {
+		if err := w.decide(w.Header().Get("Content-Encoding") == ""); err != nil {
+			return err
+		}
+	}
+	if w.zip != nil {
+		if err := w.zip.Flush(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap leads http.ResponseController to deadlines.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (w *writer) close() {
 	if !w.decided {
 		_ = w.decide(false) // the client is gone, which nobody can be told

@@ -66,3 +66,44 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestFlushedPartsArrive reads each part before the next is written.
+func TestFlushedPartsArrive(t *testing.T) {
+	next := make(chan struct{})
+	srv := httptest.NewServer(New(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, part := range []string{"one\n", "two\n"} {
+			_, _ = io.WriteString(w, part)
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			<-next
+		}
+	})))
+	defer srv.Close()
+	for _, accept := range []string{"gzip", "identity"} {
+		req, err := http.NewRequest("GET", srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", accept)
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body io.Reader = resp.Body
+		if accept == "gzip" {
+			if body, err = gzip.NewReader(body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{"one\n", "two\n"} {
+			got := make([]byte, 4)
+			if _, err := io.ReadFull(body, got); err != nil || string(got) != want {
+				t.Errorf("%s: %q %v", accept, got, err)
+			}
+			next <- struct{}{}
+		}
+		_ = resp.Body.Close()
+	}
+	srv.Client().CloseIdleConnections()
+}

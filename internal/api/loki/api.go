@@ -128,17 +128,11 @@ func badRequest(err error) error { return &apierr.Error{Code: http.StatusBadRequ
 
 // statusOf chooses the status for an error of any layer.
 func statusOf(err error) int {
-	code := apierr.Status(err, atFault)
+	code := apierr.Status(err, logql.AtFault)
 	if code == http.StatusServiceUnavailable && errors.Is(err, store.ErrOverloaded) {
 		return http.StatusTooManyRequests // as Loki asks its clients to slow down
 	}
 	return code
-}
-
-func atFault(err error) bool {
-	var parse *logql.ParseError
-	var pipeline *logql.PipelineError
-	return errors.As(err, &parse) || errors.As(err, &pipeline) || errors.Is(err, logql.ErrLimit)
 }
 
 func (a *API) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {

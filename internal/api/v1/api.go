@@ -15,6 +15,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"hinomi/internal/api/compress"
 )
 
 // Prefix is the path below which every operation lives.
@@ -36,6 +38,8 @@ type Options struct {
 	Stores func(context.Context) []StoreStatus
 	// Alerts lists pending and firing alerts in the scope of its context.
 	Alerts func(context.Context) ([]Alert, error)
+	// Search looks for log lines.
+	Search SearchFunc
 
 	Version string
 	Started time.Time
@@ -93,9 +97,9 @@ func New(o Options) (http.Handler, error) {
 		_, _ = w.Write(doc) // the client went away: nobody to tell
 	})
 	mux.HandleFunc("/", notFound)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return compress.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r.WithContext(o.Context(r)))
-	}), nil
+	})), nil
 }
 
 // Document is the OpenAPI document, indented, as it is committed for the
@@ -126,6 +130,7 @@ func register(mux *http.ServeMux, a *api) []byte {
 	get(h, "overview", "/overview", "The state of everything in one answer", a.overview)
 	get(h, "services", "/services", "Every service with its state, worst first", a.services)
 	get(h, "service", "/services/{name}", "One service with operations and dependencies", a.service)
+	registerSearch(h, a)
 	doc, err := json.Marshal(h.OpenAPI())
 	if err != nil {
 		panic(err) // the types are ours: any test finds it

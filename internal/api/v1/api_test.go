@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -97,6 +98,15 @@ func TestServicesAreJudgedWorstFirst(t *testing.T) {
 	}
 	if !slices.Equal(names, want) {
 		t.Fatalf("got %q, want %q", names, want)
+	}
+}
+
+func TestOneServiceIsJudgedAtTheEndOfTheRange(t *testing.T) {
+	for to, want := range map[time.Time]v1.State{now: v1.Broken, now.Add(-time.Hour): v1.OK} {
+		path := fmt.Sprintf("/services/pay?from=%d&to=%d", to.Add(-30*time.Minute).UnixMilli(), to.UnixMilli())
+		if got := ask[v1.ServiceDetail](t, options(t), path, 200); got.State != want {
+			t.Errorf("at %s it is %s, want %s", to.UTC(), got.State, want)
+		}
 	}
 }
 

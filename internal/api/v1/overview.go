@@ -40,7 +40,7 @@ type overviewOutput struct {
 	}
 }
 
-func (a *api) overview(ctx context.Context, in *rangeInput) (*overviewOutput, error) {
+func (a *api) overview(ctx context.Context, in *RangeInput) (*overviewOutput, error) {
 	from, to, err := in.times(a.Now())
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 
 type serviceInput struct {
 	Name string `path:"name" maxLength:"512" doc:"service.name"`
-	rangeInput
+	RangeInput
 }
 
 type serviceOutput struct{ Body ServiceDetail }

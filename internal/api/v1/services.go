@@ -10,14 +10,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// rangeInput is the range of a page: the state is judged at its end.
-type rangeInput struct {
+// RangeInput is the range of a page: the state is judged at its end. It is exported
+// because parameters of embedded types are only found then.
+type RangeInput struct {
 	From int64 `query:"from" doc:"Unix milliseconds, inclusive; default one hour before to"`
 	To   int64 `query:"to" doc:"Unix milliseconds; default now"`
 }
 
 // times are the ends of the range, at most maxRange apart.
-func (in *rangeInput) times(now time.Time) (from, to time.Time, err error) {
+func (in *RangeInput) times(now time.Time) (from, to time.Time, err error) {
 	to = now
 	if in.To != 0 {
 		to = time.UnixMilli(in.To)
@@ -38,7 +39,7 @@ type servicesOutput struct {
 	}
 }
 
-func (a *api) services(ctx context.Context, in *rangeInput) (*servicesOutput, error) {
+func (a *api) services(ctx context.Context, in *RangeInput) (*servicesOutput, error) {
 	from, to, err := in.times(a.Now())
 	if err != nil {
 		return nil, err

@@ -31,3 +31,10 @@ func (e *PipelineError) Error() string {
 		"The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
 		e.Kind, e.Series, e.Kind)
 }
+
+// AtFault tells whether an error is the query's fault.
+func AtFault(err error) bool {
+	var parse *ParseError
+	var pipeline *PipelineError
+	return errors.As(err, &parse) || errors.As(err, &pipeline) || errors.Is(err, ErrLimit)
+}

@@ -52,12 +52,15 @@ type Result struct {
 	Partial     bool
 }
 
+// usedUp is the warning of an answer that a budget ended.
+const usedUp = "the query's budget of time, rows or bytes was used up: the answer is incomplete, narrow the selector or the time range"
+
 // add sums statistics and notes that a budget ended a scan early or that data was unreadable.
 func (r *Result) add(stats store.ScanStats, partial bool) {
 	r.Stats.Add(stats)
 	if partial && !r.Partial {
 		r.Partial = true
-		r.Warnings = append(r.Warnings, "the query's budget of time, rows or bytes was used up: the answer is incomplete, narrow the selector or the time range")
+		r.Warnings = append(r.Warnings, usedUp)
 	}
 	if stats.Quarantined > 0 {
 		r.Warnings = append(r.Warnings, "some damaged parts of the store could not be read: the answer is incomplete")

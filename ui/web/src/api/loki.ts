@@ -46,7 +46,7 @@ const scanned = (stats?: Stats) => ({
 const nanos = (ms: number) => `${Math.round(ms)}000000`
 
 /** Unix nanoseconds, as text, to milliseconds with their fraction. */
-const toMs = (ts: string) => Number(ts.slice(0, -6)) + Number(ts.slice(-6, -3)) / 1000
+export const toMs = (ts: string) => Number(ts.slice(0, -6)) + Number(ts.slice(-6, -3)) / 1000
 
 export function newestFirst(x: LogRow, y: LogRow): number {
   if (x.ts.length !== y.ts.length) return y.ts.length - x.ts.length

@@ -17,6 +17,12 @@ export function shortTime(ms: number, locale: string, now = Date.now()): string 
   return format(locale, 'mdhm', { month: 'short', day: 'numeric', ...clock }).format(ms)
 }
 
+/** A time in a search: 14:02, with seconds where the range is short, with the date when it is not today. */
+export function searchTime(ms: number, span: { from: number; to: number }, locale: string, now = Date.now()): string {
+  if (span.to - span.from > 7_200_000 || !sameDay(ms, now)) return shortTime(ms, locale, now)
+  return format(locale, 'hms', { ...clock, second: '2-digit' }).format(ms)
+}
+
 /** 14:02:11.123 */
 export function preciseTime(ms: number, locale: string): string {
   return format(locale, 'hmsS', { ...clock, second: '2-digit', fractionalSecondDigits: 3 }).format(ms)

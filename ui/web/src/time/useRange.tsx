@@ -2,7 +2,7 @@ import { createContext, useCallback, useContext, useEffect, useMemo, useState, t
 import { useSearch } from '../url/useSearch.ts'
 import { defaultRange, isRelative, parseDuration, resolve, type Range, type Span } from './range.ts'
 
-const Clock = createContext<{ now: number; tick: () => void }>({ now: 0, tick: () => {} })
+const Clock = createContext<{ now: number; asked: number; tick: () => void }>({ now: 0, asked: 0, tick: () => {} })
 
 export const refreshChoices = ['off', '5s', '10s', '30s', '1m', '5m'] as const
 const defaultRefresh = '10s'
@@ -10,22 +10,27 @@ const defaultRefresh = '10s'
 /** The one clock of all panels of a page: they show the same "now". */
 export function ClockProvider({ children }: { children: ReactNode }) {
   const [now, setNow] = useState(() => Date.now())
-  const tick = useCallback(() => setNow(Date.now()), [])
+  const [asked, setAsked] = useState(0)
+  const advance = useCallback(() => setNow(Date.now()), [])
+  const tick = useCallback(() => {
+    advance()
+    setAsked((n) => n + 1)
+  }, [advance])
   const { search } = useSearch()
   const every = isRelative(rangeOf(search)) ? parseDuration(search.refresh || defaultRefresh) : null
   useEffect(() => {
     if (!every) return
     const id = setInterval(() => {
       // A page that nobody sees asks nothing.
-      if (!document.hidden) tick()
+      if (!document.hidden) advance()
     }, every)
-    document.addEventListener('visibilitychange', tick)
+    document.addEventListener('visibilitychange', advance)
     return () => {
       clearInterval(id)
-      document.removeEventListener('visibilitychange', tick)
+      document.removeEventListener('visibilitychange', advance)
     }
-  }, [every, tick])
-  const value = useMemo(() => ({ now, tick }), [now, tick])
+  }, [every, advance])
+  const value = useMemo(() => ({ now, asked, tick }), [now, asked, tick])
   return <Clock value={value}>{children}</Clock>
 }
 
@@ -40,6 +45,8 @@ export interface CurrentRange {
   span: Span
   now: number
   refresh: string
+  /** How often somebody, not the clock, has asked for everything again. */
+  asked: number
   /** Ask everything again. */
   tick: () => void
   setRange: (range: Range) => void
@@ -48,7 +55,7 @@ export interface CurrentRange {
 
 /** The time range in the URL, resolved at the page's clock. */
 export function useRange(): CurrentRange {
-  const { now, tick } = useContext(Clock)
+  const { now, asked, tick } = useContext(Clock)
   const { search, setSearch } = useSearch()
   const { from, to } = rangeOf(search)
   const span = useMemo(() => resolve({ from, to }, now), [from, to, now])
@@ -60,5 +67,6 @@ export function useRange(): CurrentRange {
     [setSearch, tick],
   )
   const setRefresh = useCallback((refresh: string) => setSearch({ refresh }), [setSearch])
-  return { range: { from, to }, span, now, refresh: search.refresh || defaultRefresh, tick, setRange, setRefresh }
+  const refresh = search.refresh || defaultRefresh
+  return { range: { from, to }, span, now, asked, refresh, tick, setRange, setRefresh }
 }

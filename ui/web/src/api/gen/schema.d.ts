@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+  '/api/hinomi/v1/logs/search': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Log lines in their order as they are found, with progress
+     * @description One JSON object a line, each flushed by itself. Lines are final: newest first (or oldest first), and everything within progress is there. To go away stops the search.
+     */
+    get: operations['logSearch']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/api/hinomi/v1/overview': {
     parameters: {
       query?: never
@@ -260,6 +280,23 @@ export interface components {
        */
       stored: number
     }
+    LogLine: {
+      /** @description labels of its stream: what a selector can name */
+      labels: {
+        [key: string]: string
+      }
+      line: string
+      /** @description structured metadata */
+      metadata?: {
+        [key: string]: string
+      }
+      /** @description what the query's stages added */
+      parsed?: {
+        [key: string]: string
+      }
+      /** @description Unix nanoseconds */
+      ts: string
+    }
     Operation: {
       /**
        * Format: double
@@ -312,6 +349,63 @@ export interface components {
        * @description null when there is no data
        */
       requestsPerSecond: number | null
+    }
+    SearchEnd: {
+      /**
+       * @description limit: as many lines as were asked for; time, rows, bytes: that budget of queries is used up, so that lines outside of progress are missing
+       * @enum {string}
+       */
+      reason: 'complete' | 'limit' | 'time' | 'rows' | 'bytes'
+      warnings: string[]
+    }
+    SearchEvent: {
+      end?: components['schemas']['SearchEnd']
+      /** @description a problem (RFC 9457) that was met after the first event */
+      error?: components['schemas']['ErrorModel']
+      /** @description final: later events have only lines that come after these */
+      lines?: components['schemas']['LogLine'][] | null
+      progress?: components['schemas']['SearchProgress']
+    }
+    SearchProgress: {
+      /**
+       * Format: int64
+       * @description uncompressed
+       */
+      bytesScanned: number
+      /** Format: double */
+      elapsedMs: number
+      /**
+       * Format: int64
+       * @description the answer is complete from here, Unix milliseconds
+       */
+      fromMs: number
+      /**
+       * Format: int64
+       * @description lines of the answer until now
+       */
+      lines: number
+      /** Format: int64 */
+      rowsScanned: number
+      /**
+       * Format: double
+       * @description fraction of the work that is done
+       */
+      share: number
+      /**
+       * Format: int64
+       * @description to here, exclusive
+       */
+      toMs: number
+      /**
+       * Format: int64
+       * @description parts of the store in the range
+       */
+      units: number
+      /**
+       * Format: int64
+       * @description parts that were ruled out unread
+       */
+      unitsPruned: number
     }
     Service: {
       /** @description firing alerts of the service */
@@ -454,6 +548,46 @@ export interface components {
 }
 export type $defs = Record<string, never>
 export interface operations {
+  logSearch: {
+    parameters: {
+      query: {
+        /** @description LogQL log query */
+        query: string
+        /** @description backward: newest lines first */
+        direction?: 'backward' | 'forward'
+        /** @description most lines of the answer; default 100 */
+        limit?: number
+        /** @description Unix milliseconds, inclusive; default one hour before to */
+        from?: number
+        /** @description Unix milliseconds; default now */
+        to?: number
+      }
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Events until one has an end or an error */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/x-ndjson': components['schemas']['SearchEvent']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['ErrorModel']
+        }
+      }
+    }
+  }
   overview: {
     parameters: {
       query?: {
@@ -524,7 +658,12 @@ export interface operations {
   }
   service: {
     parameters: {
-      query?: never
+      query?: {
+        /** @description Unix milliseconds, inclusive; default one hour before to */
+        from?: number
+        /** @description Unix milliseconds; default now */
+        to?: number
+      }
       header?: never
       path: {
         /** @description service.name */

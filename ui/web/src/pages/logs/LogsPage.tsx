@@ -1,12 +1,12 @@
 import { CopyButton, Menu } from '@mantine/core'
 import { Check, Copy, Play, Radio, WrapText } from 'lucide-react'
 import { useMemo } from 'react'
-import { labelNames, labelValues, logMatrix, logs } from '../../api/loki.ts'
+import { labelNames, labelValues, logMatrix } from '../../api/loki.ts'
 import { useLive } from '../../api/live.ts'
 import { LevelHistogram, toBuckets } from '../../charts/LevelHistogram.tsx'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
 import { QueryEditor } from '../../editor/QueryEditor.tsx'
-import { compact, ms, num } from '../../format/units.ts'
+import { compact, num } from '../../format/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { align, defaultRange, niceStep } from '../../time/range.ts'
 import { useRange } from '../../time/useRange.tsx'
@@ -18,7 +18,10 @@ import { MetricResult } from './MetricResult.tsx'
 import { togglePattern } from './patterns.ts'
 import { PatternsView } from './PatternsView.tsx'
 import { addFilter, histogramQuery, isLogql, isMetricQuery, toLogql } from './query.ts'
+import { isHeld } from './search.ts'
+import { SearchStatus } from './SearchStatus.tsx'
 import { TailStatus } from './TailStatus.tsx'
+import { useLogSearch } from './useLogSearch.ts'
 import { useTail } from './useTail.ts'
 import { VirtualLogs } from './VirtualLogs.tsx'
 import './logs.css'
@@ -43,12 +46,7 @@ export function LogsPage() {
   // A range that has ended has no new lines.
   const live = search.live === '1' && range.to === 'now' && !metric && !patterns
   const step = niceStep(span, bars)
-  const rows = useLive(
-    ['logs', logql, limit],
-    span,
-    (s, signal) => logs(logql, s, limit, signal),
-    !metric && !patterns && !live,
-  )
+  const found = useLogSearch(logql, limit, !metric && !patterns && !live)
   const [tail, pauseTail] = useTail(logql, live)
   const histogram = useLive(
     ['logs histogram', logql, step],
@@ -80,11 +78,11 @@ export function LogsPage() {
     () => ({ names: () => labelNames(span), values: (name: string) => labelValues(name, span) }),
     [span],
   )
-  const shown = !live ? rows.data?.rows : tail.connected || tail.rows.length > 0 ? tail.rows : undefined
+  const shown = !live ? found.shown : tail.connected || tail.rows.length > 0 ? tail.rows : undefined
   // A websocket does not say why it was refused; the histogram's query is as wrong as the tail's.
-  const failed = live ? histogram.error : rows.error
+  const failed = live ? !shown && histogram.error : found.error
   const sample = useMemo(() => (shown ?? []).slice(0, live ? pageSize : undefined), [shown, live])
-  const found = histogram.data?.reduce((sum, b) => sum + b.total, 0)
+  const total = histogram.data?.reduce((sum, b) => sum + b.total, 0)
   const curl = `curl -G '${location.origin}/loki/api/v1/query_range' --data-urlencode 'query=${logql.replaceAll("'", "'\\''")}' -d start=${span.from}000000 -d end=${span.to}000000 -d limit=${limit}`
   return (
     <>
@@ -124,20 +122,12 @@ export function LogsPage() {
                   {live ? (
                     <TailStatus tail={tail} onPause={pauseTail} />
                   ) : (
-                    <>
-                      <strong>{found === undefined ? ' ' : t('logs.rows', { n: compactCount(found, locale) })}</strong>
-                      {rows.data && (found ?? 0) > rows.data.rows.length && (
-                        <span className="muted">{t('logs.newest', { count: rows.data.rows.length })}</span>
+                    <SearchStatus search={found}>
+                      <strong>{total === undefined ? ' ' : t('logs.rows', { n: compactCount(total, locale) })}</strong>
+                      {shown && (found.running ? found.known : !isHeld(found)) && (total ?? 0) > shown.length && (
+                        <span className="muted">{t('logs.newest', { count: shown.length })}</span>
                       )}
-                      {rows.data && (
-                        <span className="muted wide-only">
-                          {t('logs.scanned', {
-                            rows: compact(rows.data.scanned.rows, locale),
-                            time: ms(rows.data.scanned.seconds * 1000, locale),
-                          })}
-                        </span>
-                      )}
-                    </>
+                    </SearchStatus>
                   )}
                   <span className="grow" />
                   <button
@@ -167,14 +157,15 @@ export function LogsPage() {
                     ]}
                   />
                 </LogsBar>
-                {failed && !shown ? (
-                  <ErrorBox error={failed} onRetry={tick} />
-                ) : !shown ? (
-                  <Skeleton height="60vh" />
+                {!!failed && <ErrorBox error={failed} onRetry={tick} />}
+                {!shown ? (
+                  !failed && <Skeleton height="60vh" />
                 ) : shown.length === 0 ? (
                   <section className="panel">
                     {live ? (
                       <Empty title={t('logs.tailNone')}>{t('logs.tailNoneHint')}</Empty>
+                    ) : isHeld(found) && !found.running ? (
+                      <Empty title={t('logs.noneYet')} />
                     ) : (
                       <Empty title={t('logs.none')}>{t('logs.noneHint')}</Empty>
                     )}
@@ -188,7 +179,7 @@ export function LogsPage() {
                       follow={live && !tail.paused}
                       onRead={live && !tail.paused ? () => pauseTail(true) : undefined}
                     />
-                    {!live && shown.length >= limit && limit < 5000 && (
+                    {!live && !found.running && shown.length >= limit && limit < 5000 && (
                       <button
                         type="button"
                         className="logs-more"

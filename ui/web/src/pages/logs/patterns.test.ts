@@ -5,6 +5,7 @@ import {
   comparison,
   filterText,
   inScope,
+  notable,
   patternFilters,
   patternParts,
   patternRows,
@@ -141,5 +142,39 @@ describe('what narrows patterns', () => {
     })
     // Two levels in one condition are not taken apart.
     expect(patternScope('{a="b"} | level="debug" or level="info"').levels).toEqual([])
+  })
+})
+
+describe('notable', () => {
+  const patterns = (counts: [string, LogPattern['samples']][]) =>
+    notable(
+      patternRows(
+        counts.map(([pattern, samples]) => ({ pattern, level: 'info', samples })),
+        span,
+        60,
+      ),
+      4,
+    ).map((r) => r.pattern)
+  it('is what is new, then what there is most of', () => {
+    expect(
+      patterns([
+        ['much', everyMinute(9)],
+        ['more', everyMinute(10)],
+        ['little', everyMinute(1)],
+        ['fresh', minutes({ 14: 1 })],
+        ['some', everyMinute(2)],
+      ]),
+    ).toEqual(['fresh', 'more', 'much', 'some'])
+  })
+  it('leaves room for the frequent ones', () => {
+    expect(
+      patterns([
+        ['old', everyMinute(1)],
+        ['a', minutes({ 13: 1 })],
+        ['b', minutes({ 13: 2 })],
+        ['c', minutes({ 13: 30 })],
+        ['older', everyMinute(2)],
+      ]),
+    ).toEqual(['a', 'b', 'older', 'c'])
   })
 })

@@ -7,6 +7,10 @@ import { toLogql } from './query.ts'
 
 export type Trend = 'new' | 'surging' | 'gone'
 
+const trendOrder: Trend[] = ['new', 'surging', 'gone']
+/** What is new comes first, what did not change last. */
+export const trendRank = (trend?: Trend) => (trend ? trendOrder.indexOf(trend) : trendOrder.length)
+
 export interface PatternRow {
   key: string
   pattern: string
@@ -52,6 +56,13 @@ export function patternRows(patterns: readonly LogPattern[], span: Span, stepSec
       trend: compare && trendOf(p.samples, compare),
     }
   })
+}
+
+/** The few patterns that say most about a service: what is new, and what there is most of. */
+export function notable(rows: readonly PatternRow[], most: number): PatternRow[] {
+  const fresh = rows.filter((r) => r.trend === 'new').slice(0, most / 2)
+  const frequent = rows.filter((r) => !fresh.includes(r)).toSorted((a, b) => b.count - a.count)
+  return [...fresh, ...frequent.slice(0, most - fresh.length)]
 }
 
 /**

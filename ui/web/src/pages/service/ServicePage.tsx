@@ -16,6 +16,7 @@ import { Dependencies } from './Dependencies.tsx'
 import { Operations } from './Operations.tsx'
 import { RecentErrors } from './RecentErrors.tsx'
 import { RedPanel } from './RedPanel.tsx'
+import { ServicePatterns } from './ServicePatterns.tsx'
 import '../overview/overview.css'
 import './service.css'
 
@@ -39,6 +40,7 @@ export function ServicePage() {
         <div className="stack">
           <Operations service={name} operations={data?.operations} />
           <RecentErrors service={name} />
+          <ServicePatterns service={name} />
         </div>
         <div className="stack">
           {data && data.alerts.length > 0 && <AlertList alerts={data.alerts} now={now} />}
