@@ -2,11 +2,18 @@
 // rows of ingest, bytes per row on disk, and query times, with the data of a
 // real microservice system (Nezha, TrainTicket) repeated with fresh ids.
 //
-// With -url it puts the same bytes and questions to a server that already runs:
-// -dialect says what it takes and how it is asked, -otlp where it takes OTLP when
-// that is another port, -pid and -dir whose CPU time, memory and files count.
-// First run Hinomi with -answers file, then the other with the same file: a time
-// counts only where the answer is the same.
+// With -url it puts the same bytes and the same questions to another server that
+// already runs, with an empty data directory:
+//
+//	bench -answers file                                     Hinomi first
+//	bench -answers file -url http://host:port -dialect loki -pid n -dir its/data
+//
+// The dialect says what is sent and how it is asked: loki takes logs, prometheus
+// samples, tempo, jaeger and victorialogs what they store; "jaeger" with
+// -url http://host:port/select/jaeger -otlp http://host:port/insert/opentelemetry
+// is VictoriaTraces. A path before the APIs belongs into -url. A time counts only
+// where the answer is the one in the file; other rows say both answers and have
+// their times in brackets.
 package main
 
 import (
