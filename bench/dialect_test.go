@@ -60,14 +60,14 @@ func TestDialects(t *testing.T) {
 func TestSlowest(t *testing.T) {
 	set := &dataSet{}
 	for i, us := range []int64{50, 40, 40, 30, 20} {
-		set.spans = append(set.spans, spanRow{service: "a", trace: string(rune('a' + i)), duration: us*1000 + 7})
+		set.spans = append(set.spans, spanRow{service: "a", trace: string(rune('a' + i)), duration: us * 1000})
 	}
 	set.spans = append(set.spans, spanRow{service: "b", trace: "f", duration: 1e9})
 	for _, c := range []struct{ spans, traces, want int }{
-		{6, 1, 50}, {6, 2, 50}, {6, 3, 40}, {6, 4, 30}, {6, 9, 20},
-		{12, 3, 50}, // each is there twice
-		{60, 3, 50}, // too many even of the slowest
-		{2, 9, 40},  // only the first were sent
+		{6, 1, 45}, {6, 2, 45}, {6, 3, 35}, {6, 4, 25}, {6, 9, 10},
+		{12, 3, 45}, // each is there twice
+		{60, 3, 45}, // too many even of the slowest
+		{2, 9, 20},  // only the first were sent
 	} {
 		if got := slowest(set, c.spans, "a", c.traces); got != time.Duration(c.want)*time.Microsecond {
 			t.Errorf("%+v: %v", c, got)
