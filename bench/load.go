@@ -27,6 +27,7 @@ import (
 // load is one kind of rows to send.
 type load struct {
 	name, folder string // folder of the data directory
+	profile      string // name of its CPU profile
 	rows, batch  int
 	path         string
 	header       map[string]string
@@ -49,7 +50,7 @@ func measure(ctx context.Context, srv *server, l load, o options) (result, error
 	}
 	requests := (l.rows + l.batch - 1) / l.batch
 	if o.profile != "" && srv.cmd != nil {
-		stop := profile(srv, filepath.Join(o.profile, l.folder+".pprof"))
+		stop := profile(srv, filepath.Join(o.profile, l.profile+".pprof"))
 		defer stop()
 	}
 	cpu0, err := srv.cpu()
@@ -155,15 +156,15 @@ func freshID(id string, repetition int) string {
 	return string(b)
 }
 
-// began is when the rows of a run seem to have happened.
-var began = time.Now().Add(-30 * time.Minute).UnixNano()
+// began is when the rows of a run seem to have happened: a whole minute, because
+// what a rate extrapolates depends on the fraction of a second.
+var began = time.Now().Add(-30 * time.Minute).Truncate(time.Minute).UnixNano()
 
-func logLoad(set *dataSet, o options) load {
-	path := "/v1/logs"
-	if o.dialect == victoriaLogs {
-		path = "/insert/opentelemetry/v1/logs"
-	}
-	return load{name: "logs", folder: "logs", rows: o.logs, batch: o.batch, path: path, otlp: true, encode: func(request int) ([]byte, error) {
+// rowNanos is the time from a log row or span to the next.
+const rowNanos = 100_000
+
+func logLoad(set *dataSet, o options, d dialect) load {
+	return load{name: "logs", folder: d.folders[0], profile: "logs", rows: o.logs, batch: o.batch, path: d.logs, otlp: true, encode: func(request int) ([]byte, error) {
 		rng := rand.New(rand.NewPCG(1, uint64(request)))
 		ld := plog.NewLogs()
 		byPod := map[string]plog.ScopeLogs{}
@@ -178,7 +179,7 @@ func logLoad(set *dataSet, o options) load {
 				byPod[row.pod] = sl
 			}
 			lr := sl.LogRecords().AppendEmpty()
-			lr.SetTimestamp(pcommon.Timestamp(began + int64(n)*100_000))
+			lr.SetTimestamp(pcommon.Timestamp(began + int64(n)*rowNanos))
 			lr.SetObservedTimestamp(lr.Timestamp() + 1_000_000)
 			lr.SetSeverityText(row.level)
 			lr.SetSeverityNumber(map[string]plog.SeverityNumber{"INFO": plog.SeverityNumberInfo, "WARN": plog.SeverityNumberWarn, "ERROR": plog.SeverityNumberError}[row.level])
@@ -205,9 +206,35 @@ func resource(m pcommon.Map, service, pod, node string) {
 	m.PutStr("k8s.namespace.name", "ts")
 }
 
-func spanLoad(set *dataSet, o options) load {
-	return load{name: "spans", folder: "traces", rows: o.spans, batch: o.batch, path: "/v1/traces", otlp: true, encode: func(request int) ([]byte, error) {
-		rng := rand.New(rand.NewPCG(2, uint64(request)))
+// spanDraws are the values of a span that chance decides.
+type spanDraws struct {
+	failed           bool
+	status           int64
+	route, requestID string
+}
+
+func drawSpan(rng *rand.Rand) spanDraws {
+	return spanDraws{
+		failed: rng.IntN(100) == 0, status: int64(200 + 300*(rng.IntN(100)/99)), route: routes[rng.IntN(len(routes))],
+		requestID: fmt.Sprintf("%016x", rng.Uint64()),
+	}
+}
+
+// spanRand is the chance of a request.
+func spanRand(request int) *rand.Rand { return rand.New(rand.NewPCG(2, uint64(request))) }
+
+// spanDrawsOf are the values of the nth span of all.
+func spanDrawsOf(n, batch int) (d spanDraws) {
+	rng := spanRand(n / batch)
+	for range n%batch + 1 {
+		d = drawSpan(rng)
+	}
+	return d
+}
+
+func spanLoad(set *dataSet, o options, d dialect) load {
+	return load{name: "spans", folder: d.folders[1], profile: "traces", rows: o.spans, batch: o.batch, path: d.spans, otlp: true, encode: func(request int) ([]byte, error) {
+		rng := spanRand(request)
 		td := ptrace.NewTraces()
 		byPod := map[string]ptrace.ScopeSpans{}
 		for i := range o.batch {
@@ -228,14 +255,15 @@ func spanLoad(set *dataSet, o options) load {
 			}
 			sp.SetName(row.name)
 			sp.SetKind(ptrace.SpanKindServer)
-			sp.SetStartTimestamp(pcommon.Timestamp(began + int64(n)*100_000))
+			sp.SetStartTimestamp(pcommon.Timestamp(began + int64(n)*rowNanos))
 			sp.SetEndTimestamp(sp.StartTimestamp() + pcommon.Timestamp(row.duration))
-			if rng.IntN(100) == 0 {
+			drawn := drawSpan(rng)
+			if drawn.failed {
 				sp.Status().SetCode(ptrace.StatusCodeError)
 			}
-			sp.Attributes().PutInt("http.response.status_code", int64(200+300*(rng.IntN(100)/99)))
-			sp.Attributes().PutStr("http.route", routes[rng.IntN(len(routes))])
-			sp.Attributes().PutStr("request.id", fmt.Sprintf("%016x", rng.Uint64()))
+			sp.Attributes().PutInt("http.response.status_code", drawn.status)
+			sp.Attributes().PutStr("http.route", drawn.route)
+			sp.Attributes().PutStr("request.id", drawn.requestID)
 		}
 		return ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
 	}}
@@ -282,9 +310,9 @@ func series(s, scrape int) ([]prompb.Label, float64) {
 	return labels, float64((scrape*31 + s) % 1009)
 }
 
-func sampleLoad(o options) load {
+func sampleLoad(o options, d dialect) load {
 	const perRequest = 2000
-	return load{name: "samples (remote write 1)", folder: "metrics", rows: o.samples, batch: perRequest, path: "/api/v1/write",
+	return load{name: "samples (remote write 1)", folder: d.folders[2], profile: "metrics", rows: o.samples, batch: perRequest, path: d.samples,
 		header: map[string]string{"Content-Encoding": "snappy", "X-Prometheus-Remote-Write-Version": "0.1.0"},
 		encode: func(request int) ([]byte, error) {
 			var req prompb.WriteRequest

@@ -2,8 +2,18 @@
 // rows of ingest, bytes per row on disk, and query times, with the data of a
 // real microservice system (Nezha, TrainTicket) repeated with fresh ids.
 //
-// With -url it puts the same bytes and questions to a server that already runs
-// (its process id in -pid, so that its CPU time can be read).
+// With -url it puts the same bytes and the same questions to another server that
+// already runs, with an empty data directory:
+//
+//	bench -answers file                                     Hinomi first
+//	bench -answers file -url http://host:port -dialect loki -pid n -dir its/data
+//
+// The dialect says what is sent and how it is asked: loki takes logs, prometheus
+// samples, tempo, jaeger and victorialogs what they store; "jaeger" with
+// -url http://host:port/select/jaeger -otlp http://host:port/insert/opentelemetry
+// is VictoriaTraces. A path before the APIs belongs into -url. A time counts only
+// where the answer is the one in the file; other rows say both answers and have
+// their times in brackets.
 package main
 
 import (
@@ -14,20 +24,20 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// victoriaLogs is the dialect of a server that is asked in LogsQL.
-const victoriaLogs = "victorialogs"
-
 type options struct {
 	binary, url, otlp string
 	pid               int
+	dir               string
 	data              string
 	logs, spans       int
 	samples, series   int
@@ -55,8 +65,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "hinomi", "bin/hinomi", "binary to start on free ports with an empty directory")
 	flags.StringVar(&o.url, "url", "", "base URL of a running server instead of -hinomi")
-	flags.StringVar(&o.otlp, "otlp", "", "OTLP/HTTP base URL of the running server")
-	flags.IntVar(&o.pid, "pid", 0, "process id of the running server, to read its CPU time")
+	flags.StringVar(&o.otlp, "otlp", "", "OTLP/HTTP base URL of the running server; empty: -url")
+	flags.IntVar(&o.pid, "pid", 0, "process id of the running server, to read its CPU time and memory")
+	flags.StringVar(&o.dir, "dir", "", "data directory of the running server, to read its size; it should be empty at first")
 	flags.StringVar(&o.data, "data", "../shared/data/nezha-dev.tar.zst", "the data set")
 	flags.IntVar(&o.logs, "logs", 1_000_000, "log rows")
 	flags.IntVar(&o.spans, "spans", 1_000_000, "spans")
@@ -65,12 +76,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.senders, "senders", 4, "concurrent senders")
 	flags.IntVar(&o.batch, "batch", 1000, "rows per request")
 	flags.IntVar(&o.rounds, "rounds", 30, "repetitions of each query")
-	flags.StringVar(&o.keep, "keep", "", "directory to keep the data in; empty: a temporary one")
+	flags.StringVar(&o.keep, "keep", "", "directory to keep the data in; empty: a temporary one; with -url it keeps only what -again needs")
 	flags.BoolVar(&o.again, "again", false, "load nothing: ask the questions again of what a run with -keep and the same numbers of rows left")
 	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the log and span load to this directory (-hinomi only)")
-	flags.StringVar(&o.dialect, "dialect", "grafana", "what the server at -url speaks: grafana (Loki, Tempo, Prometheus APIs) or victorialogs")
+	flags.StringVar(&o.dialect, "dialect", own, "what the server at -url speaks: "+strings.Join(slices.Sorted(maps.Keys(dialects)), ", "))
 	flags.StringVar(&o.answers, "answers", "", "file of answers: written when it does not exist, else a time counts only where the answer is the same")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	d, err := dialectOf(o.dialect)
+	if err != nil {
 		return err
 	}
 	set, err := readNezha(o.data)
@@ -88,16 +103,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "machine: %s\ndata: %s (%d log rows, %d spans), %d senders, requests of %d\n\n", machine(), filepath.Base(o.data), len(set.logs), len(set.spans), o.senders, o.batch)
 	fmt.Fprintln(out, "| load | rows | encoded B/row | CPU-s / M rows | rows/s | disk B/row | peak RSS MB |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
-	if o.dialect != "grafana" && o.dialect != victoriaLogs {
-		return fmt.Errorf("dialect %q is not known: grafana or %s", o.dialect, victoriaLogs)
-	}
 	if o.again {
 		if err := srv.start(ctx); err != nil {
 			return err
 		}
 	}
-	for _, l := range []load{logLoad(set, o), spanLoad(set, o), sampleLoad(o)} {
-		if l.rows == 0 || o.again {
+	for _, l := range []load{logLoad(set, o, d), spanLoad(set, o, d), sampleLoad(o, d)} {
+		if l.rows == 0 || l.path == "" || o.again {
 			continue
 		}
 		res, err := measure(ctx, srv, l, o)
@@ -110,26 +122,26 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n| query | hits | p50 ms | p99 ms |\n|---|---|---|---|\n")
-	got := map[string]float64{}
+	fmt.Fprintf(out, "\n| query | answer | p50 ms | p99 ms |\n|---|---|---|---|\n")
+	got := map[string]string{}
 	for _, q := range queries(set, o) {
-		address := q.url(srv.base)
-		if o.dialect == victoriaLogs {
-			if q.victoria == nil {
-				continue
-			}
-			address = q.victoria(srv.base)
-		}
-		r, err := ask(ctx, srv, address, o.rounds)
-		if err != nil {
-			return fmt.Errorf("query %q: %w", q.name, err)
-		}
-		got[q.name] = r.value
-		if want, ok := known[q.name]; ok && want != r.value {
-			fmt.Fprintf(out, "| %s | %s, should be %.0f | - | - |\n", q.name, r.hits, want)
+		address, ok := d.address(srv.base, q)
+		if !ok {
 			continue
 		}
-		fmt.Fprintf(out, "| %s | %s | %.1f | %.1f |\n", q.name, r.hits, r.p50, r.p99)
+		r, err := ask(ctx, srv, address, q.limit, o.rounds)
+		want, compare := known[q.name]
+		switch {
+		case err != nil && (!compare || ctx.Err() != nil):
+			return fmt.Errorf("query %q: %w", q.name, err)
+		case err != nil:
+			fmt.Fprintf(out, "| %s | %q, should be %s | - | - |\n", q.name, err, want)
+		case compare && want != r.text:
+			fmt.Fprintf(out, "| %s | %s, should be %s | (%.1f) | (%.1f) |\n", q.name, r.text, want, r.p50, r.p99)
+		default:
+			fmt.Fprintf(out, "| %s | %s | %.1f | %.1f |\n", q.name, r.text, r.p50, r.p99)
+		}
+		got[q.name] = r.text
 	}
 	return writeAnswers(o.answers, known, got)
 }
@@ -152,7 +164,7 @@ func keepBegan(o options) error {
 }
 
 // readAnswers returns the answers of an earlier run, nil when there was none.
-func readAnswers(file string) (known map[string]float64, err error) {
+func readAnswers(file string) (known map[string]string, err error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -163,10 +175,13 @@ func readAnswers(file string) (known map[string]float64, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return known, json.Unmarshal(b, &known)
+	if err := json.Unmarshal(b, &known); err != nil {
+		return nil, fmt.Errorf("%s is no file of answers; give another name to have it written: %w", file, err)
+	}
+	return known, nil
 }
 
-func writeAnswers(file string, known, got map[string]float64) error {
+func writeAnswers(file string, known, got map[string]string) error {
 	if file == "" || known != nil {
 		return nil
 	}

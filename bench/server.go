@@ -22,7 +22,7 @@ import (
 type server struct {
 	base, otlp string
 	pid        int
-	dir        string // "" when it is not ours
+	dir        string // "" when it is not known
 	cmd        *exec.Cmd
 	log        bytes.Buffer
 	cleanup    func()
@@ -32,7 +32,10 @@ type server struct {
 func openServer(ctx context.Context, o options) (*server, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 2 * time.Minute}
 	if o.url != "" {
-		return &server{base: o.url, otlp: o.otlp, pid: o.pid, client: client, cleanup: func() {}}, nil
+		if o.otlp == "" {
+			o.otlp = o.url
+		}
+		return &server{base: o.url, otlp: o.otlp, pid: o.pid, dir: o.dir, client: client, cleanup: func() {}}, nil
 	}
 	s := &server{client: client, dir: o.keep, cleanup: func() {}}
 	if s.dir == "" {
@@ -140,20 +143,27 @@ func (s *server) peakRSS() string {
 	return "-"
 }
 
-// diskBytes is the size of a folder of the data directory, and of its WAL.
-func (s *server) diskBytes(name string) (total, wal int64) {
+// diskBytes is the size of a folder of the data directory, and of its WAL. Of a
+// file with holes only what it occupies counts.
+func (s *server) diskBytes(folder string) (total, wal int64) {
 	if s.dir == "" {
 		return 0, 0
 	}
-	_ = filepath.WalkDir(filepath.Join(s.dir, "data", name), func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(filepath.Join(s.dir, folder), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil
 		}
-		if info, err := d.Info(); err == nil {
-			total += info.Size()
-			if strings.Contains(path, "/wal/") {
-				wal += info.Size()
-			}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		size := info.Size()
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			size = min(size, st.Blocks*512)
+		}
+		total += size
+		if strings.Contains(path, "/wal/") {
+			wal += size
 		}
 		return nil
 	})
