@@ -76,7 +76,7 @@ func measure(ctx context.Context, srv *server, l load, o options) (result, error
 				body, err := l.encode(i)
 				if err == nil {
 					bytes.Add(int64(len(body)))
-					err = srv.post(ctx, base+l.path, "application/x-protobuf", l.header, body)
+					err = srv.post(ctx, base+l.path, "application/x-protobuf", l.header, body, l.otlp)
 				}
 				if err != nil {
 					errs <- err
@@ -158,7 +158,14 @@ func freshID(id string, repetition int) string {
 
 // began is when the rows of a run seem to have happened: a whole minute, because
 // what a rate extrapolates depends on the fraction of a second.
-var began = time.Now().Add(-30 * time.Minute).Truncate(time.Minute).UnixNano()
+var began int64
+
+// beginning is early enough that no row of a run is of the future, which a server
+// may refuse.
+func beginning(o options, now time.Time) int64 {
+	lasts := time.Duration(max(o.logs, o.spans))*rowNanos + 15*time.Minute
+	return now.Add(-max(30*time.Minute, lasts)).Truncate(time.Minute).UnixNano()
+}
 
 // rowNanos is the time from a log row or span to the next.
 const rowNanos = 100_000

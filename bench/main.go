@@ -146,8 +146,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return writeAnswers(o.answers, known, got)
 }
 
-// keepBegan notes beside the data when its rows seem to have happened, or reads that.
+// keepBegan decides, and notes beside the data, when its rows seem to have happened, or reads that.
 func keepBegan(o options) error {
+	began = beginning(o, time.Now())
 	if o.keep == "" {
 		return nil
 	}
