@@ -10,7 +10,7 @@ import (
 // Defaults of OpenFiles: descriptors are scarce where a process may have 1,024,
 // and the directory of a segment with a million rows takes about 300 KB.
 const (
-	DefaultOpenFiles     = 256
+	DefaultOpenFiles     = 512
 	DefaultOpenFileBytes = 64 << 20
 )
 
