@@ -71,8 +71,9 @@ type scan struct {
 	filter *node // where, for blocks of the memtable
 	fn     func(*store.Batch) error
 
-	mu    sync.Mutex // guards stats and calls of fn
-	stats store.ScanStats
+	mu      sync.Mutex // guards what follows and calls of fn
+	stats   store.ScanStats
+	refused error // what fn returned that ends the scan
 }
 
 func (s *scan) overlaps(minTs, maxTs int64) bool { return maxTs >= s.req.From && minTs < s.req.To }
@@ -150,6 +151,7 @@ func (s *scan) run(ctx context.Context, list []candidate) error {
 		wg.Go(func() {
 			defer func() {
 				w.fn = nil
+				w.mem.Reset()
 				s.table.workers.Put(w)
 			}()
 			for ctx.Err() == nil {

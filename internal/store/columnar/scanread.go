@@ -59,8 +59,12 @@ func (s *scan) unit(ctx context.Context, u *unit, rows []uint32, g *groupScan, w
 		return context.Cause(ctx)
 	}
 	if w.fn == nil {
-		if err := s.fn(batch); err != nil {
-			return err
+		// Another worker may not know yet that fn wants no more.
+		if s.refused == nil {
+			s.refused = s.fn(batch)
+		}
+		if s.refused != nil {
+			return s.refused
 		}
 	}
 	return s.overBudget()

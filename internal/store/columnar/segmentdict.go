@@ -45,6 +45,9 @@ const maxCachedDictionary = 1 << 20
 // into buffers of it.
 func (s *segment) dictionary(group, col int, mem *parquetio.Memory) ([]string, error) {
 	key := cacheKey{s.ID, int32(group), int32(col), dictionaryPage}
+	if mem != nil && parquetio.Poisoned {
+		return s.file.Dictionary(group, col, mem) // As if all were large.
+	}
 	if v := s.cache.get(key); v != nil {
 		return v.Dict, nil
 	}

@@ -58,6 +58,14 @@ func (m *Memory) Release() { *m = Memory{} }
 
 // Reset takes all buffers back: what was read into them is overwritten later.
 func (m *Memory) Reset() {
+	if Poisoned {
+		for _, b := range m.lent {
+			b = b[:cap(b)]
+			for i := range b {
+				b[i] = '!'
+			}
+		}
+	}
 	m.free = append(m.free, m.lent...)
 	clear(m.lent)
 	m.lent = m.lent[:0]

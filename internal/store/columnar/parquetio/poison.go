@@ -2,6 +2,6 @@
 
 package parquetio
 
-// poisoned makes Reset overwrite what it takes back, so that tests with the race
-// detector find whoever uses a vector for too long.
-const poisoned = false
+// Poisoned makes Reset overwrite what it takes back, so that tests with the race
+// detector find whoever uses a vector or a text for too long.
+const Poisoned = false

@@ -2,4 +2,5 @@
 
 package parquetio
 
-const poisoned = true
+// Poisoned: see the other file of it.
+const Poisoned = true

@@ -35,7 +35,7 @@ func (s *slab[T]) take(n int) []T {
 }
 
 func (s *slab[T]) reset(poison T) {
-	if poisoned {
+	if Poisoned {
 		for _, b := range s.lent {
 			b = b[:cap(b)]
 			for i := range b {
