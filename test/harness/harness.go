@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -64,13 +65,29 @@ func Cleanup() {
 // FreePort returns a TCP port that was free a moment ago.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 200 {
+		port := firstPort + rand.IntN(endPort-firstPort)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err != nil {
+			continue // Somebody else listens there.
+		}
+		_ = l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no port of %d to %d is free", firstPort, endPort-1)
+	return 0
 }
+
+// Ports that are handed out lie below those that systems give to outgoing
+// connections (32768 and up): one of these may take a port between its choice and the
+// start of the server.
+const firstPort, endPort = 20_000, 32_000
+
+// ports are those that were handed out, so that no two tests get the same.
+var ports sync.Map
 
 // Hinomi is a running process. Restart it with Kill (or Stop) and Start.
 type Hinomi struct {
