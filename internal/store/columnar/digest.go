@@ -49,7 +49,7 @@ func (s *segment) digestGroup(sum hash.Hash, group int) error {
 	}
 	slices.Sort(names)
 	vecs := make([]*store.Vec, len(names))
-	how := &reading{whole: func(group, col int) ([]string, error) { return s.dictionary(group, col, nil) }}
+	how := &reading{}
 	for i, name := range names {
 		v, err := s.column(group, name, 0, s.groups[group].rows, how)
 		if err != nil {

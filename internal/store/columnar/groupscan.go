@@ -31,21 +31,21 @@ type groupScan struct {
 
 // dictionary decodes a dictionary once for all windows of the row group, a large
 // one, which the cache does not keep, into the memory of the worker that has them all.
-func (g *groupScan) dictionary(group, col int) ([]string, error) {
+func (g *groupScan) dictionary(group, col int) (dict []string, decoded int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d, ok := g.dicts[col]; ok {
-		return d, nil
+		return d, 0, nil
 	}
 	d, err := g.seg.dictionary(group, col, g.mem)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if g.dicts == nil {
 		g.dicts = map[int][]string{}
 	}
 	g.dicts[col] = d
-	return d, nil
+	return d, g.seg.file.Groups[group].Chunks[col].DictBytes(), nil
 }
 
 // manyGranules is of how many granules of a row group whole dictionaries are

@@ -13,10 +13,13 @@ func (s *segment) dictionaryFor(group, col, n int, how *reading) ([]string, erro
 	case c.Dict == nil:
 		return nil, nil
 	case how.whole != nil:
-		return how.whole(group, col)
+		dict, decoded, err := how.whole(group, col)
+		how.bytes += int64(decoded)
+		return dict, err
 	case !s.worthDictionary(c, group, col, n):
 		return nil, nil
 	}
+	how.bytes += int64(c.DictBytes())
 	return s.dictionary(group, col, nil)
 }
 

@@ -8,8 +8,9 @@ import (
 	"hinomi/internal/store/columnar/parquetio"
 )
 
-// dictionaries gives whole dictionaries to a reader of a row group.
-type dictionaries func(group, col int) ([]string, error)
+// dictionaries gives whole dictionaries to a reader of a row group, and tells how many
+// bytes of entries were decoded for that: none when it had them.
+type dictionaries func(group, col int) (dict []string, decoded int, err error)
 
 // reading is how a column is read.
 type reading struct {
