@@ -10,6 +10,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,7 +75,7 @@ func (t *Table) rewriteNotes(w *rewriting, metas []segmentMeta) ([]rewriteNote, 
 			n.Rows += rows
 			n.Before = append(n.Before, h)
 		}
-		slices.SortFunc(n.Before, func(a, b FileHash) int { return compareText(a.File, b.File) })
+		slices.SortFunc(n.Before, func(a, b FileHash) int { return strings.Compare(a.File, b.File) })
 		for i := range metas {
 			h, err := hash(&segment{segmentMeta: metas[i], fs: t.fs, path: t.fs.PathJoin(t.opts.Dir, metas[i].File)})
 			if err != nil {
@@ -85,16 +86,6 @@ func (t *Table) rewriteNotes(w *rewriting, metas []segmentMeta) ([]rewriteNote, 
 		notes = append(notes, n)
 	}
 	return notes, nil
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // hashSegment is the SHA-256 of a segment's file, wherever it is.
@@ -293,7 +284,7 @@ func (t *Table) notVerified(d *deletion) ([]NotVerified, error) {
 		}
 	}
 	t.mu.RUnlock()
-	slices.SortFunc(out, func(a, b NotVerified) int { return compareText(a.File, b.File) })
+	slices.SortFunc(out, func(a, b NotVerified) int { return strings.Compare(a.File, b.File) })
 	names, err := t.fs.List(t.fs.PathJoin(t.opts.Dir, quarantineDir))
 	if err != nil {
 		return nil, err

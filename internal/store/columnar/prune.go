@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"cmp"
 	"strings"
 
 	"hinomi/internal/store"
@@ -173,7 +174,7 @@ func granulesOf(lo, hi int) uint64 {
 func boundsAllow(p store.Cmp, minInt, maxInt int64, minStr, maxStr string) bool {
 	var below, above int // compare the value with the bounds
 	if p.Val.Kind == store.KindInt {
-		below, above = compareInt(p.Val.Int, minInt), compareInt(p.Val.Int, maxInt)
+		below, above = cmp.Compare(p.Val.Int, minInt), cmp.Compare(p.Val.Int, maxInt)
 	} else {
 		below, above = strings.Compare(p.Val.Str, minStr), strings.Compare(p.Val.Str, maxStr)
 	}
@@ -304,14 +305,4 @@ func (pr *pruner) match(p store.Match) (uint64, error) {
 		}
 	}
 	return found, nil
-}
-
-func compareInt(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

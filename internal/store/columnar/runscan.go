@@ -34,13 +34,20 @@ func (s *runSource) attrColumns() []string { return s.attrs }
 // need of the row group; false when one of them cannot be read as runs.
 func (s *scan) runColumns(g *groupScan, where store.Pred) (names []string, ok bool) {
 	ok = true
+	// A unit without rows tells what it would load.
+	u := &unit{schema: s.table.schema, source: &groupSource{seg: g.seg, group: g.group}}
+	load := func(name string) (*store.Vec, error) {
+		if !g.seg.wanted(g.group, name) {
+			return nil, nil
+		}
+		if name != s.table.schema.Time && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return &store.Vec{}, nil
+	}
 	add := func(ref store.ColumnRef) {
-		for _, name := range g.physical(ref) {
-			if name == "" {
-				ok = false
-			} else if name != s.table.schema.Time && !slices.Contains(names, name) && g.seg.wanted(g.group, name) {
-				names = append(names, name)
-			}
+		if _, err := u.resolve(ref, 0, load); err != nil {
+			ok = false
 		}
 	}
 	for _, ref := range s.req.Columns {
@@ -60,34 +67,6 @@ func (s *scan) runColumns(g *groupScan, where store.Pred) (names []string, ok bo
 		ok = ok && (small || g.seg.same(g.group, col, 1) != nil || c.Dict == nil && (kind == store.KindInt || kind == store.KindBool) || c.Nulls == int64(g.seg.groups[g.group].rows))
 	}
 	return names, ok
-}
-
-// physical names the columns of the segment that a column is made of; "" stands
-// for more than a few.
-func (g *groupScan) physical(ref store.ColumnRef) []string {
-	switch ref.Scope {
-	case store.Resource:
-		return []string{store.ColResource}
-	case store.Instrumentation:
-		return []string{store.ColScopeInf}
-	case store.Stream:
-		return []string{store.ColStream}
-	case store.Attr:
-		names := []string{restColumn}
-		for kind := range kindSuffix {
-			if name := attrColumn(ref.Name, kind); name != "" {
-				names = append(names, name)
-			}
-		}
-		return names
-	}
-	if d, ok := g.seg.schema.Derived[ref.Name]; ok && g.seg.file.Column(ref.Name) < 0 {
-		return []string{d.From}
-	}
-	if ref.Name == store.ColAttrs {
-		return []string{""}
-	}
-	return []string{ref.Name}
 }
 
 // eachColumn calls fn for the column of each leaf of p.

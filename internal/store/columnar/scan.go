@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,9 +124,9 @@ func (s *scan) candidates(snap *snapshot) []candidate {
 func sortCandidates(list []candidate, order store.Order) {
 	switch order {
 	case store.NewestFirst:
-		slices.SortStableFunc(list, func(a, b candidate) int { return compareInt(b.maxTs, a.maxTs) })
+		slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(b.maxTs, a.maxTs) })
 	case store.OldestFirst:
-		slices.SortStableFunc(list, func(a, b candidate) int { return compareInt(a.minTs, b.minTs) })
+		slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.minTs, b.minTs) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,9 +134,9 @@ func (s *scan) ordered(u *unit, rows []uint32) ([]uint32, error) {
 	}
 	order := func(a, b uint32) int {
 		if s.req.Order == store.NewestFirst {
-			return compareInt(ts.Ints[b], ts.Ints[a])
+			return cmp.Compare(ts.Ints[b], ts.Ints[a])
 		}
-		return compareInt(ts.Ints[a], ts.Ints[b])
+		return cmp.Compare(ts.Ints[a], ts.Ints[b])
 	}
 	if s.req.Order == store.NewestFirst {
 		slices.Reverse(rows) // Most are in the order of time already.

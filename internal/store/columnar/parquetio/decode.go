@@ -206,27 +206,34 @@ func (d *decoder) addExpanded(lo, n int, valid []bool, page PageData) error {
 	return nil
 }
 
-// addLengthTexts reads lengths and then views the texts behind them, which are
+// lengths reads the lengths of texts, and returns the texts behind them, which are
 // the end of the page.
-func (d *decoder) addLengthTexts(lo, n, present int, valid []bool, values []byte) error {
+func (d *decoder) lengths(values []byte, present int) (lengths []int32, text []byte, err error) {
 	if d.vec.Strs == nil {
-		return fmt.Errorf("texts in a column of another kind")
+		return nil, nil, fmt.Errorf("texts in a column of another kind")
 	}
-	lengths, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(d.vecs.scratch32(present+128), values)
+	lengths, err = (&delta.BinaryPackedEncoding{}).DecodeInt32(d.vecs.scratch32(present+128), values)
 	if err != nil || len(lengths) < present {
-		return fmt.Errorf("%d of %d lengths: %w", len(lengths), present, err)
+		return nil, nil, fmt.Errorf("%d of %d lengths: %w", len(lengths), present, err)
 	}
 	total := 0
 	for _, l := range lengths[:present] {
 		if l < 0 {
-			return fmt.Errorf("text of length %d", l)
+			return nil, nil, fmt.Errorf("text of length %d", l)
 		}
 		total += int(l)
 	}
 	if total > len(values) {
-		return fmt.Errorf("texts of %d bytes in a page of %d", total, len(values))
+		return nil, nil, fmt.Errorf("texts of %d bytes in a page of %d", total, len(values))
 	}
-	text := values[len(values)-total:]
+	return lengths[:present], values[len(values)-total:], nil
+}
+
+func (d *decoder) addLengthTexts(lo, n, present int, valid []bool, values []byte) error {
+	lengths, text, err := d.lengths(values, present)
+	if err != nil {
+		return err
+	}
 	out := d.vec.Strs[lo : lo+n]
 	k := 0
 	for i := range out {

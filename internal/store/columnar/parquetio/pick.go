@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/parquet-go/parquet-go/encoding/delta"
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -149,21 +148,10 @@ func (d *decoder) pickTexts(values []byte, at []int, present int) error {
 	if present == 0 {
 		return nil
 	}
-	lengths, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(d.vecs.scratch32(present+128), values)
-	if err != nil || len(lengths) < present {
-		return fmt.Errorf("%d of %d lengths: %w", len(lengths), present, err)
+	lengths, text, err := d.lengths(values, present)
+	if err != nil {
+		return err
 	}
-	total := 0
-	for _, l := range lengths[:present] {
-		if l < 0 {
-			return fmt.Errorf("text of length %d", l)
-		}
-		total += int(l)
-	}
-	if total > len(values) {
-		return fmt.Errorf("texts of %d bytes in a page of %d", total, len(values))
-	}
-	text := values[len(values)-total:]
 	next, start := 0, 0
 	for i, k := range at {
 		if k < 0 {
