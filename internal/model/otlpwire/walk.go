@@ -84,11 +84,14 @@ type AttributeSetter interface {
 	AttrInt(key string, v int64)
 	AttrFloat(key string, v float64)
 	AttrBool(key string, v bool)
+	// AddAttributes takes those of every other kind; buf is memory that it may use
+	// and returns.
+	AddAttributes(buf []byte, m pcommon.Map) []byte
 }
 
 // SetAttributes reads KeyValues into dst. One whose value is a list, a map, bytes or
-// nothing is left to other.
-func SetAttributes(dst AttributeSetter, attributes [][]byte, other func(keyValue []byte) bool) bool {
+// nothing is decoded by pdata. buf is memory for dst.
+func SetAttributes(dst AttributeSetter, attributes [][]byte, buf *[]byte) bool {
 	for _, a := range attributes {
 		key, v, ok := KeyValue(a)
 		if !ok {
@@ -104,9 +107,11 @@ func SetAttributes(dst AttributeSetter, attributes [][]byte, other func(keyValue
 		case Bool:
 			dst.AttrBool(key, v.Int != 0)
 		default:
-			if !other(a) {
+			m, ok := DecodeAttribute(a)
+			if !ok {
 				return false
 			}
+			*buf = dst.AddAttributes(*buf, m)
 		}
 	}
 	return true

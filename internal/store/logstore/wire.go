@@ -155,14 +155,7 @@ func (w *wireMapper) Record(raw []byte) bool {
 	if !w.begin(&w.owner, w.stream, w.library, &row) {
 		return w.wellFormed(&rec)
 	}
-	other := func(keyValue []byte) bool {
-		m, ok := otlpwire.DecodeAttribute(keyValue)
-		if ok {
-			w.buf = w.b.AddAttributes(w.buf, m)
-		}
-		return ok
-	}
-	if !otlpwire.SetAttributes(w.b, w.attrs, other) {
+	if !otlpwire.SetAttributes(w.b, w.attrs, &w.buf) {
 		return false
 	}
 	w.end()

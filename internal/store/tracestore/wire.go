@@ -164,14 +164,7 @@ func (w *wireMapper) Record(raw []byte) bool {
 		}
 		w.mapper.lists(sp)
 	}
-	other := func(keyValue []byte) bool {
-		m, ok := otlpwire.DecodeAttribute(keyValue)
-		if ok {
-			w.buf = w.b.AddAttributes(w.buf, m)
-		}
-		return ok
-	}
-	if !otlpwire.SetAttributes(w.b, w.attrs, other) {
+	if !otlpwire.SetAttributes(w.b, w.attrs, &w.buf) {
 		return false
 	}
 	w.end()
