@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -87,12 +85,7 @@ func parseDeletions(data []byte) (records []deletionRecord, damaged int) {
 
 func parseDeletionLine(line string) (deletionRecord, error) {
 	var r deletionRecord
-	sum, body, ok := strings.Cut(line, " ")
-	want, err := strconv.ParseUint(sum, 16, 32)
-	if !ok || err != nil || uint32(want) != crc32.Checksum([]byte(body), castagnoli) {
-		return r, errors.New("checksum mismatch")
-	}
-	if err := json.Unmarshal([]byte(body), &r); err != nil {
+	if err := parseLine(line, &r); err != nil {
 		return r, err
 	}
 	if r.Request == nil && r.Cancel == nil && r.Proof == nil {
@@ -101,17 +94,9 @@ func parseDeletionLine(line string) (deletionRecord, error) {
 	return r, nil
 }
 
-func formatDeletion(r deletionRecord) ([]byte, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, castagnoli), body), nil
-}
-
 // append makes r durable. After an error the file is as before.
 func (l *deletionLog) append(r deletionRecord) error {
-	line, err := formatDeletion(r)
+	line, err := formatLine(r)
 	if err != nil {
 		return err
 	}
@@ -142,7 +127,7 @@ func (l *deletionLog) rewrite(records []deletionRecord) error {
 		return diskError("create "+deletionsName, err)
 	}
 	for _, r := range records {
-		line, lerr := formatDeletion(r)
+		line, lerr := formatLine(r)
 		if err = lerr; err == nil {
 			_, err = f.Write(line)
 		}

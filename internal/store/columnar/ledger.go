@@ -1,9 +1,6 @@
 package columnar
 
 import (
-	"encoding/json"
-	"fmt"
-	"hash/crc32"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -34,7 +31,7 @@ type ledgerLine struct {
 
 // note makes a line durable.
 func (l *ledger) note(line ledgerLine) error {
-	body, err := json.Marshal(line)
+	text, err := formatLine(line)
 	if err != nil {
 		return err
 	}
@@ -49,7 +46,6 @@ func (l *ledger) note(line ledgerLine) error {
 		return diskError("open the ledger of the archive", err)
 	}
 	// A line begins even where a crash left a torn one.
-	text := fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, castagnoli), body)
 	at := st.Size()
 	if at > 0 {
 		last := make([]byte, 1)

@@ -83,12 +83,7 @@ func (t *Table) rewriteOne(id uint64, now time.Time) (bool, error) {
 }
 
 func (t *Table) rewriteLocked(id uint64, now time.Time) (bool, error) {
-	t.mu.RLock()
-	s := t.segments[id]
-	if s != nil {
-		s.acquire()
-	}
-	t.mu.RUnlock()
+	s := t.acquired(id)
 	if s == nil {
 		return true, nil
 	}

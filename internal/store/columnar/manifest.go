@@ -1,12 +1,8 @@
 package columnar
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -135,20 +131,8 @@ func readManifest(fs vfs.FS, dir string) (*manifestState, error) {
 
 func parseEdit(line string) (edit, error) {
 	var e edit
-	sum, body, ok := strings.Cut(line, " ")
-	want, err := strconv.ParseUint(sum, 16, 32)
-	if !ok || err != nil || uint32(want) != crc32.Checksum([]byte(body), castagnoli) {
-		return e, errors.New("checksum mismatch")
-	}
-	return e, json.Unmarshal([]byte(body), &e)
-}
-
-func formatEdit(e edit) ([]byte, error) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, castagnoli), body), nil
+	err := parseLine(line, &e)
+	return e, err
 }
 
 // createManifest writes the state as a fresh manifest and keeps it open.
@@ -166,7 +150,7 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 	for _, notes := range st.rewrites {
 		all.Rewrites = append(all.Rewrites, notes...)
 	}
-	line, err := formatEdit(all)
+	line, err := formatLine(all)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +178,7 @@ func createManifest(fs vfs.FS, dir string, st *manifestState) (*manifest, error)
 // commit makes e durable. After an error the manifest must be recreated with
 // the state before e; the table does so before its next commit.
 func (m *manifest) commit(e edit) error {
-	line, err := formatEdit(e)
+	line, err := formatLine(e)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func FuzzPredicate(f *testing.F) {
 // FuzzDeletions: any bytes are read, and what is read is written so that it is
 // read again.
 func FuzzDeletions(f *testing.F) {
-	line, err := formatDeletion(deletionRecord{Request: &requestRecord{ID: "1", Where: []byte(`{"op":"true"}`), To: 5, Who: "x"}})
+	line, err := formatLine(deletionRecord{Request: &requestRecord{ID: "1", Where: []byte(`{"op":"true"}`), To: 5, Who: "x"}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func FuzzDeletions(f *testing.F) {
 		}
 		var out []byte
 		for _, r := range records {
-			line, err := formatDeletion(r)
+			line, err := formatLine(r)
 			if err != nil {
 				t.Fatal(err)
 			}

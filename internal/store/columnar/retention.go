@@ -90,12 +90,7 @@ func (t *Table) applyRules(now time.Time) error {
 func (t *Table) applyRulesTo(id uint64, mark checkedRules, where store.Pred, now time.Time) error {
 	t.compacting.Lock()
 	defer t.compacting.Unlock()
-	t.mu.RLock()
-	s := t.segments[id]
-	if s != nil {
-		s.acquire()
-	}
-	t.mu.RUnlock()
+	s := t.acquired(id)
 	if s == nil {
 		return nil
 	}

@@ -172,6 +172,27 @@ func (t *Table) foundDamage(s *segment, group int, err error) error {
 	return err
 }
 
+// acquired returns a segment for use, nil when there is none of that number any more.
+func (t *Table) acquired(id uint64) *segment {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s := t.segments[id]
+	if s != nil {
+		s.acquire()
+	}
+	return s
+}
+
+// openInput opens a segment that is about to be rewritten: what is wrong with it for
+// good is damage.
+func (s *segment) openInput() error {
+	err := s.open()
+	if err == nil || transient(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errCorrupt, err)
+}
+
 // rewriteSegments puts the rows of inputs that stay into new segments and swaps
 // these for the inputs at once. Without force nothing is written when every row
 // stays as it is. It is called with t.compacting held.
@@ -180,10 +201,8 @@ func (t *Table) rewriteSegments(inputs []*segment, w *rewriting, level int, forc
 	e := edit{}
 	sampled := true
 	for _, s := range inputs {
-		if err := s.open(); transient(err) {
+		if err := s.openInput(); err != nil {
 			return err
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		defer s.unpin()
 		for g := range s.groups {

@@ -136,10 +136,8 @@ func (t *Table) sample(sampler *Sampler, inputs []*segment, now time.Time) error
 	run := &samplingRun{table: t, sampler: sampler, pass: sampler.Pass()}
 	from, to, level := int64(math.MaxInt64), int64(math.MinInt64), 1
 	for _, s := range inputs {
-		if err := s.open(); transient(err) {
+		if err := s.openInput(); err != nil {
 			return err
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", errCorrupt, err)
 		}
 		defer s.unpin()
 		for g := range s.groups {
