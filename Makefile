@@ -13,10 +13,10 @@ TESTFLAGS ?= -p 2 -timeout 20m
 build: ui $(BIN)/hinomi $(BIN)/rideshare
 
 .PHONY: $(BIN)/hinomi $(BIN)/rideshare
-$(BIN)/hinomi:
-	$(GO) build -trimpath -o $@ ./cmd/hinomi
+$(BIN)/hinomi: # static: it runs wherever it is copied to
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/hinomi
 $(BIN)/rideshare:
-	$(GO) build -trimpath -o $@ ./examples/rideshare
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./examples/rideshare
 
 ## run: Hinomi on http://localhost:4300 observing the demo company
 run: build

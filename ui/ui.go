@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -56,37 +58,50 @@ func Built() bool {
 	return err == nil
 }
 
+// file is what is known of a page; its bytes stay in the binary until they are asked for.
 type file struct {
-	body, gzipped     []byte
 	etag, contentType string
+	gzipped           bool // there is a compressed one beside it
 	immutable         bool
 }
 
-type handler map[string]file
+type handler struct {
+	files fs.FS
+	known map[string]file
+}
 
-// newHandler reads files into memory once; ok is false without an index.html.
+// newHandler looks at files once; ok is false without an index.html.
 func newHandler(files fs.FS) (h handler, ok bool) {
-	h = handler{}
+	h = handler{files: files, known: map[string]file{}}
 	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") || strings.HasSuffix(name, ".gz") {
 			return nil
 		}
-		body, err := fs.ReadFile(files, name)
-		if err != nil {
+		sum := sha256.New()
+		if err := h.copyTo(sum, name); err != nil {
 			return nil
 		}
-		gzipped, _ := fs.ReadFile(files, name+".gz")
-		sum := sha256.Sum256(body)
-		h[name] = file{
-			body: body, gzipped: gzipped, etag: `"` + hex.EncodeToString(sum[:12]) + `"`,
-			contentType: contentType(name),
+		_, missing := fs.Stat(files, name+".gz")
+		h.known[name] = file{
+			etag: `"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`, contentType: contentType(name),
+			gzipped: missing == nil,
 			// The build puts a hash of the content into the names in assets/.
 			immutable: strings.HasPrefix(name, "assets/"),
 		}
 		return nil
 	})
-	_, ok = h["index.html"]
+	_, ok = h.known["index.html"]
 	return h, ok
+}
+
+// copyTo writes a file's bytes to w.
+func (h handler) copyTo(w io.Writer, name string) error {
+	f, err := h.files.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return errors.Join(err, f.Close())
 }
 
 func contentType(name string) string {
@@ -107,14 +122,14 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
-	f, found := h[name]
+	f, found := h.known[name]
 	if !found {
 		// Names of services may have dots, so only a missing asset is an error.
 		if strings.HasPrefix(name, "assets/") {
 			http.NotFound(w, r)
 			return
 		}
-		f = h["index.html"]
+		name, f = "index.html", h.known["index.html"]
 	}
 	header := w.Header()
 	header.Set("Content-Type", f.contentType)
@@ -132,13 +147,12 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	body := f.body
-	if len(f.gzipped) > 0 && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if f.gzipped && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		header.Set("Content-Encoding", "gzip")
-		body = f.gzipped
+		name += ".gz"
 	}
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(body) // the client went away: nobody to tell
+		_ = h.copyTo(w, name) // the client went away: nobody to tell
 	}
 }
 

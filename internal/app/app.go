@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -114,6 +115,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	h, err := a.build(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if a.opts.WholeProcess {
+		debug.FreeOSMemory() // starting leaves as much garbage as there is memory in use
 	}
 	a.handler.Store(&h)
 	a.log.Info("ready", "url", "http://"+a.addr.String(), "data", cfg.Data.Dir, "took", time.Since(a.started).Round(time.Millisecond))

@@ -44,7 +44,7 @@ func Binaries(t testing.TB) string {
 			return
 		}
 		cmd := exec.Command("go", "build", "-o", buildDir+"/", "./cmd/hinomi", "./examples/rideshare")
-		cmd.Dir = Root()
+		cmd.Dir, cmd.Env = Root(), append(os.Environ(), "CGO_ENABLED=0") // as `make build` does
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("build: %w\n%s", err, out)
 		}
