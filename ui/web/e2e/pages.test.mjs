@@ -197,6 +197,30 @@ test('traces: filter, scatter, waterfall, the span and its logs', () =>
     await page.locator('.trace-logs .log-line').first().waitFor()
   }))
 
+test('a trace: what it logs after the page was opened is shown', async () => {
+  const q = encodeURIComponent('{ resource.service.name = "gateway" }')
+  const found = await fetch(`${base}/tempo/api/search?q=${q}&limit=1`)
+  const [trace] = (await found.json()).traces
+  await on(`/traces/${trace.traceID}`, async (page) => {
+    await page.locator('.span-row').first().waitFor()
+    const line = 'late line of the browser test'
+    const sent = await fetch(`${base}/loki/api/v1/push`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        streams: [
+          {
+            stream: { service_name: 'gateway' },
+            values: [[`${Date.now()}000000`, line, { trace_id: trace.traceID }]],
+          },
+        ],
+      }),
+    })
+    assert.equal(sent.status, 204)
+    await page.locator('.trace-logs .log-line', { hasText: line }).waitFor()
+  })
+})
+
 test('traces: TraceQL', () =>
   on('/explore/traces?from=now-15m&to=now', async (page) => {
     await page.getByRole('button', { name: 'Edit as TraceQL' }).click()

@@ -23,19 +23,26 @@ const { values: args } = parseArgs({
 
 const running = []
 
+/** Below the ports that systems give to outgoing connections, which may take one before its server starts. */
+const firstPort = 20_000
+const endPort = 32_000
+
 /** Ports that were free a moment ago, all different. */
 async function freePorts(n) {
-  const servers = await Promise.all(
-    Array.from({ length: n }, async () => {
-      const s = createServer()
-      s.listen(0, '127.0.0.1')
-      await once(s, 'listening')
-      return s
-    }),
-  )
-  const ports = servers.map((s) => s.address().port)
-  await Promise.all(servers.map((s) => new Promise((done) => s.close(done))))
+  const ports = []
+  for (let port = firstPort + Math.floor((Math.random() * (endPort - firstPort)) / 2); ports.length < n; port++) {
+    if (port >= endPort) throw new Error(`no port from ${firstPort} to ${endPort} is free`)
+    if (await isFree(port)) ports.push(port)
+  }
   return ports
+}
+
+function isFree(port) {
+  return new Promise((done) => {
+    const s = createServer()
+    s.once('error', () => done(false))
+    s.listen(port, '127.0.0.1', () => s.close(() => done(true)))
+  })
 }
 
 function start(name, file, argv) {

@@ -339,9 +339,9 @@ export const en = {
     attributes: 'Attributes',
     resource: 'Resource',
     findSame: 'Find spans with this value',
-    ofSpan: 'Only this span ({{count}})',
+    ofSpan: 'Only this span and below ({{count}})',
     noLogs: 'It logged nothing',
-    noSpanLogs: 'This span logged nothing',
+    noSpanLogs: 'This span and those below it logged nothing',
   },
   metrics: {
     query: 'PromQL query',

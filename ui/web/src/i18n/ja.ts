@@ -338,9 +338,9 @@ export const ja: Language = {
     attributes: '属性',
     resource: 'リソース',
     findSame: '同じ値のスパンを探す',
-    ofSpan: 'このスパンのみ({{count}})',
+    ofSpan: 'このスパン以下のみ({{count}})',
     noLogs: 'ログはありません',
-    noSpanLogs: 'このスパンのログはありません',
+    noSpanLogs: 'このスパン以下のログはありません',
   },
   metrics: {
     query: 'PromQL クエリ',

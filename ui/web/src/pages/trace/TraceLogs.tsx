@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { logs } from '../../api/loki.ts'
 import { quote } from '../../api/prometheus.ts'
 import { ErrorBox, Skeleton } from '../../components/Feedback.tsx'
@@ -7,13 +8,14 @@ import { PageLink } from '../../components/PageLink.tsx'
 import { useText } from '../../i18n/index.ts'
 import { absolute } from '../../time/range.ts'
 import { useSearch } from '../../url/useSearch.ts'
-import type { Waterfall } from './layout.ts'
+import { subtree, type Waterfall } from './layout.ts'
+import { settling } from './settling.ts'
 
 const most = 500
 /** Clocks differ, and records may be written after their span ended. */
 const margin = 60_000
 
-/** What the trace logged; of the selected span when one is. */
+/** What the trace logged; of the selected span and what it called when one is selected. */
 export function TraceLogs({
   traceId,
   waterfall: w,
@@ -25,15 +27,18 @@ export function TraceLogs({
 }) {
   const { t } = useText()
   const { search, setSearch } = useSearch()
-  const span = { from: Math.floor(w.startMs - margin), to: Math.ceil(w.startMs + w.durationMs + margin) }
+  const endMs = w.startMs + w.durationMs
+  const span = { from: Math.floor(w.startMs - margin), to: Math.ceil(endMs + margin) }
   const query = `{service_name=~".+"} | trace_id=${quote(traceId)}`
   const { data, error, refetch } = useQuery({
     queryKey: ['trace logs', traceId],
     queryFn: ({ signal }) => logs(query, span, most, signal),
     staleTime: 60_000,
+    refetchInterval: () => settling(endMs),
   })
   const all = (data?.rows ?? []).toReversed()
-  const own = all.filter((r) => r.fields.span_id === spanId)
+  const below = useMemo(() => subtree(w.rows, spanId), [w.rows, spanId])
+  const own = all.filter((r) => below.has(r.fields.span_id ?? ''))
   const ofSpan = spanId !== undefined && search.logs !== 'all'
   const rows = ofSpan ? own : all
   return (
@@ -55,7 +60,7 @@ export function TraceLogs({
         </PageLink>
       </div>
       <div className="panel-body">
-        {error ? (
+        {error && !data ? (
           <ErrorBox error={error} onRetry={() => void refetch()} />
         ) : !data ? (
           <Skeleton height={120} />

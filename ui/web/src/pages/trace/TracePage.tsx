@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { ApiError } from '../../api/http.ts'
-import { trace } from '../../api/tempo.ts'
+import { trace, type TraceSpan } from '../../api/tempo.ts'
 import { useServiceColor } from '../../charts/useServiceColor.ts'
 import { Empty, ErrorBox, Skeleton } from '../../components/Feedback.tsx'
 import { StateMark } from '../../components/StateMark.tsx'
@@ -11,6 +11,7 @@ import { ms, num, share } from '../../format/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { useSearch } from '../../url/useSearch.ts'
 import { layout, type Node, type Waterfall } from './layout.ts'
+import { awaited, settling } from './settling.ts'
 import { SpanDetail } from './SpanDetail.tsx'
 import { TraceLogs } from './TraceLogs.tsx'
 import { WaterfallView } from './WaterfallView.tsx'
@@ -25,10 +26,11 @@ export function TracePage() {
     queryKey: ['trace', id],
     queryFn: ({ signal }) => trace(id, signal),
     staleTime: 60_000,
+    refetchInterval: ({ state }) => (state.data ? settling(endOf(state.data)) : unknown(state.error) && awaited),
   })
   const waterfall = useMemo(() => (data ? layout(data) : null), [data])
-  if (error) {
-    if (error instanceof ApiError && error.status === 404) {
+  if (error && !data) {
+    if (unknown(error)) {
       return <Empty title={t('trace.unknown')}>{t('trace.unknownHint')}</Empty>
     }
     return <ErrorBox error={error} onRetry={() => void refetch()} />
@@ -62,6 +64,11 @@ export function TracePage() {
     </>
   )
 }
+
+const unknown = (err: unknown) => err instanceof ApiError && err.status === 404
+
+/** When the last span ended, in Unix milliseconds. */
+const endOf = (spans: readonly TraceSpan[]) => Math.max(...spans.map((s) => s.startMs + s.durationMs))
 
 /** The deepest failure is where the others come from. */
 function firstFailure(w: Waterfall): Node | undefined {

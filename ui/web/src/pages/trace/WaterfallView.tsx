@@ -52,7 +52,7 @@ export function WaterfallView({ waterfall: w, selected, onSelect }: Props) {
         <div className="waterfall-name muted">{t('trace.span')}</div>
         <div className="waterfall-axis muted">
           {ticks.map((f) => (
-            <span key={f} style={f === 1 ? { right: 0 } : { left: `${f * 100}%` }}>
+            <span key={f} style={{ left: `${f * 100}%` }}>
               {ms(f * w.durationMs, locale)}
             </span>
           ))}

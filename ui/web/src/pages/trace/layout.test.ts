@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { hexId, nanosToMs, type TraceSpan } from '../../api/tempo.ts'
-import { layout, visibleRows } from './layout.ts'
+import { layout, subtree, visibleRows } from './layout.ts'
 
 function span(
   spanId: string,
@@ -26,6 +26,13 @@ describe('waterfall', () => {
       ['d', 1, 20, 0],
     ])
     expect([w.startMs, w.durationMs]).toEqual([0, 100])
+  })
+  it('knows what is below a span', () => {
+    const w = layout([span('c', 'b', 30, 10), span('b', 'a', 20, 40), span('a', '', 0, 100), span('d', 'a', 70, 20)])
+    expect([...subtree(w.rows, 'a')]).toEqual(['a', 'b', 'c', 'd'])
+    expect([...subtree(w.rows, 'b')]).toEqual(['b', 'c'])
+    expect([...subtree(w.rows, 'd')]).toEqual(['d'])
+    expect(subtree(w.rows, 'gone').size + subtree(w.rows, undefined).size).toBe(0)
   })
   it('counts overlapping children once', () => {
     const w = layout([span('a', '', 0, 100), span('b', 'a', 10, 50), span('c', 'a', 20, 20), span('d', 'a', 50, 100)])

@@ -93,6 +93,13 @@ export function layout(spans: readonly TraceSpan[]): Waterfall {
   }
 }
 
+/** The ids of a span and of all below it; none when it is not in rows. */
+export function subtree(rows: readonly Node[], spanId: string | undefined): Set<string> {
+  const first = rows.findIndex((r) => r.span.spanId === spanId)
+  const last = first < 0 ? first : first + rows[first]!.descendants
+  return new Set(rows.slice(Math.max(first, 0), last + 1).map((r) => r.span.spanId))
+}
+
 /** The part of the span that no child covers. Children may overlap and outlive it. */
 function selfTime(span: TraceSpan, children: readonly TraceSpan[]): number {
   const end = span.startMs + span.durationMs
