@@ -8,8 +8,9 @@ import (
 	"hinomi/internal/store/columnar/parquetio"
 )
 
-// cache keeps unpacked pages, decoded dictionaries and runs, least recently used
-// out first, within a byte budget.
+// cache keeps unpacked pages, decoded dictionaries and runs, least recently used out
+// first, within a byte budget. What searches for few rows found is kept apart, within
+// a part of it: one search reads more pages than there is room for.
 type cache struct {
 	mu      sync.Mutex
 	budget  int64
@@ -19,6 +20,7 @@ type cache struct {
 	lru     list.List
 
 	repeated repeated
+	found    *cache // nil: this is one
 }
 
 type cacheKey struct {
@@ -31,11 +33,16 @@ type cacheEntry struct {
 	vec   *store.Vec
 	ends  []uint32 // of runs
 	page  parquetio.PageData
+	value store.Value // of one row
+	found *found
 	bytes int64
 }
 
 func newCache(budget int64, room store.Room) *cache {
-	return &cache{budget: budget, room: room, entries: map[cacheKey]*list.Element{}}
+	const foundShare = 8
+	c := &cache{budget: budget - budget/foundShare, room: room, entries: map[cacheKey]*list.Element{}}
+	c.found = &cache{budget: budget / foundShare, room: room, entries: map[cacheKey]*list.Element{}}
+	return c
 }
 
 func (c *cache) get(k cacheKey) *store.Vec {
@@ -78,6 +85,10 @@ func (c *cache) add(e cacheEntry) {
 	if e.vec != nil {
 		size += int64(vecBytes(e.vec))
 	}
+	if e.found != nil {
+		size += int64(len(e.found.filter) + 4*len(e.found.rows))
+	}
+	size += int64(len(e.value.Str))
 	// One column must not push out everything else.
 	if size > c.budget/4 {
 		return
@@ -105,6 +116,9 @@ func (c *cache) remove(e *list.Element) {
 }
 
 func (c *cache) dropSegment(id uint64) {
+	if c.found != nil {
+		c.found.dropSegment(id)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k, e := range c.entries {
@@ -115,7 +129,11 @@ func (c *cache) dropSegment(id uint64) {
 }
 
 func (c *cache) size() int64 {
+	n := int64(0)
+	if c.found != nil {
+		n = c.found.size()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.used
+	return n + c.used
 }

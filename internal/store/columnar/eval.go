@@ -92,6 +92,22 @@ func (u *unit) filter(n *node, rows []uint32) ([]uint32, error) {
 	return rows, nil
 }
 
+// remembered is filter, but what was asked before comes from the cache.
+func (u *unit) remembered(n *node, rows []uint32) ([]uint32, error) {
+	if u.found == nil {
+		return u.filter(n, rows)
+	}
+	seg, group := u.found.seg, u.found.group
+	if rows, ok := seg.found(group, u.asked, rows); ok {
+		return rows, nil
+	}
+	rows, err := u.filter(n, rows)
+	if err == nil {
+		seg.keepFound(group, u.asked, rows)
+	}
+	return rows, err
+}
+
 // subtract returns the elements of a, ascending, that are not in b, ascending.
 func subtract(a, b []uint32) []uint32 {
 	out := make([]uint32, 0, len(a)-min(len(a), len(b)))

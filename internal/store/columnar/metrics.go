@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		gauge("hinomi_store_segment_bytes", "Size of the segments on disk.", func() float64 { return float64(t.Stats().SegmentBytes) }),
 		gauge("hinomi_store_segments", "Number of segments.", func() float64 { return float64(t.Stats().Segments) }),
 		gauge("hinomi_store_receipts", "Acknowledged requests that would be recognized if they were sent again.", func() float64 { return float64(t.receipts.len()) }),
-		gauge("hinomi_store_cache_bytes", "Memory of unpacked pages and dictionaries kept for queries.", func() float64 { return float64(t.cache.size()) }),
+		gauge("hinomi_store_cache_bytes", "Memory of unpacked pages, dictionaries and results of searches kept for queries.", func() float64 { return float64(t.cache.size()) }),
 	}
 	m.all = append(m.all, t.tiers.stats)
 	reg.MustRegister(m.all...)

@@ -77,6 +77,9 @@ type scan struct {
 	refused error // what fn returned that ends the scan
 }
 
+// few tells that the scan is for few rows, of which the cache keeps what it can.
+func (s *scan) few() bool { return s.req.Limit > 0 && s.req.Limit <= fewRows }
+
 func (s *scan) overlaps(minTs, maxTs int64) bool { return maxTs >= s.req.From && minTs < s.req.To }
 
 func (s *scan) candidates(snap *snapshot) []candidate {

@@ -86,8 +86,9 @@ func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) 
 			}
 		}
 		rows = in
+		u.found = nil // It would be what these times leave.
 	}
-	if rows, err = u.filter(filter, rows); err != nil || len(rows) == 0 {
+	if rows, err = u.remembered(filter, rows); err != nil || len(rows) == 0 {
 		return nil, err
 	}
 	if rows, err = s.ordered(u, rows); err != nil {
@@ -123,10 +124,13 @@ func (s *scan) read(u *unit, rows []uint32, filter *node) (*store.Batch, error) 
 	return b, nil
 }
 
-// ordered sorts the rows by time when the request asks for an order.
+// ordered sorts the rows, ascending, by time when the request asks for an order.
 func (s *scan) ordered(u *unit, rows []uint32) ([]uint32, error) {
 	if s.req.Order == store.AnyOrder {
 		return rows, nil
+	}
+	if u.sparse(rows) {
+		return s.orderedFew(u, rows)
 	}
 	ts, err := u.physical(u.schema.Time)
 	if err != nil {
@@ -143,6 +147,32 @@ func (s *scan) ordered(u *unit, rows []uint32) ([]uint32, error) {
 	}
 	if !slices.IsSortedFunc(rows, order) {
 		slices.SortStableFunc(rows, order)
+	}
+	return rows, nil
+}
+
+// orderedFew is ordered without the times of the other rows.
+func (s *scan) orderedFew(u *unit, rows []uint32) ([]uint32, error) {
+	ts, err := u.rowsVec(store.Col(u.schema.Time), rows)
+	if err != nil {
+		return nil, err
+	}
+	type timed struct {
+		ts  int64
+		row uint32
+	}
+	few := make([]timed, len(rows))
+	for i, r := range rows {
+		few[i] = timed{ts.Ints[i], r}
+	}
+	if s.req.Order == store.NewestFirst {
+		slices.Reverse(few)
+		slices.SortStableFunc(few, func(a, b timed) int { return cmp.Compare(b.ts, a.ts) })
+	} else {
+		slices.SortStableFunc(few, func(a, b timed) int { return cmp.Compare(a.ts, b.ts) })
+	}
+	for i := range few {
+		rows[i] = few[i].row
 	}
 	return rows, nil
 }

@@ -89,7 +89,7 @@ func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *w
 		}
 		first, last := granuleSpan(set)
 		from, to := max(lo, first*granuleRows), min(hi, last*granuleRows)
-		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to, how: reading{vecs: &w.vecs}}
+		source := &groupSource{seg: g.seg, group: g.group, lo: from, hi: to, how: reading{vecs: &w.vecs, kept: s.few()}}
 		if bits.OnesCount64(g.granules) >= manyGranules && s.req.Skip == nil {
 			source.how.whole = g.dictionary
 		}
@@ -97,6 +97,9 @@ func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *w
 		wanted := w.allRows(u.n)
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
+		}
+		if g.asked != "" {
+			u.asked, u.found = asked{g.asked, set, from, to}, source
 		}
 		if err := s.unit(ctx, u, wanted, g, w); err != nil {
 			return err

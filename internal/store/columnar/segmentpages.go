@@ -18,6 +18,8 @@ type reading struct {
 	whole dictionaries
 	// vecs lends the memory of vectors.
 	vecs *parquetio.Vectors
+	// kept has single values taken from, and left in, the cache.
+	kept bool
 	// bytes counts what was decoded, before compression.
 	bytes int64
 }
@@ -78,6 +80,22 @@ func (s *segment) pages(group, col, lo, hi int, how *reading) (*store.Vec, error
 
 // pick decodes few rows of a column, ascending.
 func (s *segment) pick(group, col int, rows []uint32, how *reading) (*store.Vec, error) {
+	if !how.kept {
+		return s.pickPages(group, col, rows, how)
+	}
+	if v := s.values(group, col, rows); v != nil {
+		how.bytes += int64(vecBytes(v))
+		return v, nil
+	}
+	v, err := s.pickPages(group, col, rows, how)
+	if err == nil {
+		s.keepValues(group, col, rows, v)
+	}
+	return v, err
+}
+
+// pickPages is pick without values that were kept.
+func (s *segment) pickPages(group, col int, rows []uint32, how *reading) (*store.Vec, error) {
 	dict, err := s.dictionaryFor(group, col, len(rows), how)
 	if err != nil {
 		return nil, err

@@ -35,15 +35,27 @@ func (g *groupSource) rows(name string, rows []uint32) (*store.Vec, error) {
 	if v := g.seg.same(g.group, col, len(rows)); v != nil {
 		return v, nil
 	}
-	at := make([]uint32, len(rows))
-	for i, r := range rows {
-		at[i] = r + uint32(g.lo)
-	}
-	v, err := g.seg.pick(g.group, col, at, &g.how)
+	v, err := g.seg.pick(g.group, col, g.inGroup(rows), &g.how)
 	if err != nil {
 		return nil, fmt.Errorf("row group %d column %q: %w", g.group, name, err)
 	}
 	return v, nil
+}
+
+// keep leaves the values of rows of a column in the cache.
+func (g *groupSource) keep(name string, rows []uint32, v *store.Vec) {
+	if col := g.seg.file.Column(name); col >= 0 {
+		g.seg.keepValues(g.group, col, g.inGroup(rows), v)
+	}
+}
+
+// inGroup counts rows from the row group's first.
+func (g *groupSource) inGroup(rows []uint32) []uint32 {
+	at := make([]uint32, len(rows))
+	for i, r := range rows {
+		at[i] = r + uint32(g.lo)
+	}
+	return at
 }
 
 func (g *groupSource) attrColumns() []string { return g.seg.Attrs }

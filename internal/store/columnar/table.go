@@ -37,7 +37,7 @@ type Options struct {
 	Partition  time.Duration // no segment spans two partitions
 	MaxFuture  time.Duration // rows further ahead of Now are refused
 	FlushAge   time.Duration // a memtable older than this is flushed
-	CacheBytes int64         // unpacked pages and dictionaries kept for queries
+	CacheBytes int64         // what is kept for queries: unpacked pages, dictionaries, what searches found
 	// MemtableBytes is when the memtable is flushed; at three times as much
 	// (the disk does not keep up, or is full) appends are refused.
 	MemtableBytes int

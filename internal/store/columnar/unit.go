@@ -19,7 +19,11 @@ type unit struct {
 	memo         *memo // of the row group; nil: of none
 	// counts, of a unit of runs, is how many rows of the row group each row stands for.
 	counts []int64
-	vecs   *parquetio.Vectors // lends memory until the batch was handed over
+	// found, where it is not nil, keeps under asked which rows the filter leaves, and
+	// their values.
+	asked asked
+	found *groupSource
+	vecs  *parquetio.Vectors // lends memory until the batch was handed over
 	// ended returns why the scan ends early: its client went away, its time is
 	// used up. A unit of long texts is asked about more than once.
 	ended func() error
@@ -86,6 +90,9 @@ func (u *unit) rowsVec(ref store.ColumnRef, rows []uint32) (*store.Vec, error) {
 				return full, nil
 			}
 			v := gather(full, rows)
+			if u.found != nil && u.sparse(rows) {
+				u.found.keep(name, rows, &v) // The next time only they are read.
+			}
 			return &v, nil
 		}
 		return u.source.rows(name, rows)

@@ -173,6 +173,10 @@ func (f *File) page(p *Page, mem *Memory) ([]byte, error) {
 	return b, nil
 }
 
+// zstdSlack is how much longer a buffer has to be than what is unpacked into it, so
+// that the decoder may copy in steps that end behind it, which is faster.
+const zstdSlack = 16
+
 // unpack returns the values of a page.
 func (f *File) unpack(c *Chunk, p *Page, b []byte, mem *Memory) (values []byte, err error) {
 	body := b[int(p.Header)+int(p.Levels):]
@@ -185,7 +189,7 @@ func (f *File) unpack(c *Chunk, p *Page, b []byte, mem *Memory) (values []byte, 
 		}
 		values, err = s2.Decode(mem.take(int(p.Raw)), body)
 	case c.Codec == format.Zstd:
-		values, err = f.unpacker.DecodeAll(body, mem.take(int(p.Raw))[:0])
+		values, err = f.unpacker.DecodeAll(body, mem.take(int(p.Raw) + zstdSlack)[:0])
 	default:
 		err = fmt.Errorf("codec %d", c.Codec)
 	}
