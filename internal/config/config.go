@@ -143,7 +143,7 @@ type Bucket struct {
 type Traces struct {
 	Retention     Duration `yaml:"retention"`      // older rows are removed and refused
 	MemtableBytes Bytes    `yaml:"memtable_bytes"` // rows wait here, durable in the WAL, until they are worth a segment
-	CacheBytes    Bytes    `yaml:"cache_bytes"`    // unpacked pages, dictionaries and what searches found, kept for repeated queries
+	CacheBytes    Bytes    `yaml:"cache_bytes"`    // unpacked pages and dictionaries kept for repeated queries
 	// DuplicateWindow is how long an acknowledged request is remembered: a sender that
 	// lost the answer and sends the same bytes again gets the same answer, and its rows
 	// are stored once. It should cover how long senders retry; 0 stores every request.

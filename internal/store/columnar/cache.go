@@ -2,25 +2,32 @@ package columnar
 
 import (
 	"container/list"
+	"strings"
 	"sync"
 
 	"hinomi/internal/store"
 	"hinomi/internal/store/columnar/parquetio"
 )
 
-// cache keeps unpacked pages, decoded dictionaries and runs, least recently used out
-// first, within a byte budget. What searches for few rows found is kept apart, within
-// a part of it: one search reads more pages than there is room for.
+// cache keeps unpacked pages, decoded dictionaries and runs, and apart from these what
+// searches for few rows found, least recently used out first, within a byte budget. One
+// search reads more pages than there is room for: they do not push out what it found.
 type cache struct {
 	mu      sync.Mutex
 	budget  int64
 	used    int64
 	room    store.Room // has used
 	entries map[cacheKey]*list.Element
-	lru     list.List
+	pages   recent
+	found   recent
 
 	repeated repeated
-	found    *cache // nil: this is one
+}
+
+// recent are entries, the last used first.
+type recent struct {
+	list.List
+	bytes int64
 }
 
 type cacheKey struct {
@@ -30,6 +37,7 @@ type cacheKey struct {
 
 type cacheEntry struct {
 	key   cacheKey
+	in    *recent
 	vec   *store.Vec
 	ends  []uint32 // of runs
 	page  parquetio.PageData
@@ -39,10 +47,7 @@ type cacheEntry struct {
 }
 
 func newCache(budget int64, room store.Room) *cache {
-	const foundShare = 8
-	c := &cache{budget: budget - budget/foundShare, room: room, entries: map[cacheKey]*list.Element{}}
-	c.found = &cache{budget: budget / foundShare, room: room, entries: map[cacheKey]*list.Element{}}
-	return c
+	return &cache{budget: budget, room: room, entries: map[cacheKey]*list.Element{}}
 }
 
 func (c *cache) get(k cacheKey) *store.Vec {
@@ -67,18 +72,37 @@ func (c *cache) entry(k cacheKey) *cacheEntry {
 	if !ok {
 		return nil
 	}
-	c.lru.MoveToFront(e)
-	return e.Value.(*cacheEntry)
+	entry := e.Value.(*cacheEntry)
+	entry.in.MoveToFront(e)
+	return entry
 }
 
-func (c *cache) put(k cacheKey, v *store.Vec) { c.add(cacheEntry{key: k, vec: v}) }
+func (c *cache) put(k cacheKey, v *store.Vec) { c.add(cacheEntry{key: k, vec: v, in: &c.pages}) }
 
-func (c *cache) putPage(k cacheKey, p parquetio.PageData) { c.add(cacheEntry{key: k, page: p}) }
+func (c *cache) putPage(k cacheKey, p parquetio.PageData) {
+	c.add(cacheEntry{key: k, page: p, in: &c.pages})
+}
 
-func (c *cache) putRuns(k cacheKey, r runs) { c.add(cacheEntry{key: k, vec: r.vec, ends: r.ends}) }
+func (c *cache) putRuns(k cacheKey, r runs) {
+	c.add(cacheEntry{key: k, vec: r.vec, ends: r.ends, in: &c.pages})
+}
 
-// entryBytes is what an entry takes besides its values.
-const entryBytes = 256
+func (c *cache) putValue(k cacheKey, v store.Value) {
+	if len(v.Str) > longText {
+		return // It is worth hundreds of others.
+	}
+	v.Str = strings.Clone(v.Str) // not with its page
+	c.add(cacheEntry{key: k, value: v, in: &c.found})
+}
+
+func (c *cache) putFound(k cacheKey, f *found) { c.add(cacheEntry{key: k, found: f, in: &c.found}) }
+
+const (
+	// entryBytes is what an entry takes besides its values.
+	entryBytes = 256
+	// foundShare is the part of the budget that what searches found may have.
+	foundShare = 8
+)
 
 func (c *cache) add(e cacheEntry) {
 	size := entryBytes + int64(4*len(e.ends)+e.page.Bytes())
@@ -99,26 +123,28 @@ func (c *cache) add(e cacheEntry) {
 		return
 	}
 	e.bytes = size
-	c.entries[e.key] = c.lru.PushFront(&e)
+	c.entries[e.key] = e.in.PushFront(&e)
+	e.in.bytes += size
 	c.used += size
 	c.room.Hold(size)
+	for c.found.bytes > c.budget/foundShare {
+		c.remove(c.found.Back())
+	}
 	for c.used > c.budget {
-		c.remove(c.lru.Back())
+		c.remove(c.pages.Back()) // What was found alone is within the budget.
 	}
 }
 
 func (c *cache) remove(e *list.Element) {
 	entry := e.Value.(*cacheEntry)
-	c.lru.Remove(e)
+	entry.in.Remove(e)
+	entry.in.bytes -= entry.bytes
 	delete(c.entries, entry.key)
 	c.used -= entry.bytes
 	c.room.Give(entry.bytes)
 }
 
 func (c *cache) dropSegment(id uint64) {
-	if c.found != nil {
-		c.found.dropSegment(id)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k, e := range c.entries {
@@ -129,11 +155,7 @@ func (c *cache) dropSegment(id uint64) {
 }
 
 func (c *cache) size() int64 {
-	n := int64(0)
-	if c.found != nil {
-		n = c.found.size()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return n + c.used
+	return c.used
 }

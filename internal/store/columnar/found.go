@@ -3,13 +3,12 @@ package columnar
 import (
 	"hash/maphash"
 	"slices"
-	"strings"
 
 	"hinomi/internal/store"
 )
 
 // A search for few rows reads megabytes to find each: pages and dictionaries of which
-// it needs one value. Panels and rules ask the same again. So the cache keeps, of
+// it needs one value. Panels that refresh ask the same again. So the cache keeps, of
 // segments, which never change, which rows a window's filter left and their values.
 
 const (
@@ -27,7 +26,7 @@ const (
 
 // asked is what a filter is asked about: granules of a window of a row group.
 type asked struct {
-	filter   string // as describe gives it
+	filter   string // of the scan, as describe gives it
 	granules uint64
 	lo, hi   int // rows of the row group
 }
@@ -55,7 +54,7 @@ func (s *segment) askedKey(group int, a asked) cacheKey {
 
 // found returns the rows that a filter left before, in the memory of rows.
 func (s *segment) found(group int, a asked, rows []uint32) ([]uint32, bool) {
-	e := s.cache.found.entry(s.askedKey(group, a))
+	e := s.cache.entry(s.askedKey(group, a))
 	if e == nil || e.found.asked != a { // another one with the same hash
 		return rows, false
 	}
@@ -64,7 +63,7 @@ func (s *segment) found(group int, a asked, rows []uint32) ([]uint32, bool) {
 
 func (s *segment) keepFound(group int, a asked, rows []uint32) {
 	if len(rows) <= maxFound {
-		s.cache.found.add(cacheEntry{key: s.askedKey(group, a), found: &found{a, slices.Clone(rows)}})
+		s.cache.putFound(s.askedKey(group, a), &found{a, slices.Clone(rows)})
 	}
 }
 
@@ -91,7 +90,7 @@ func (s *segment) values(group, col int, rows []uint32) *store.Vec {
 		v.Valid = make([]bool, len(rows))
 	}
 	for i, r := range rows {
-		e := s.cache.found.entry(s.valueKey(group, col, r))
+		e := s.cache.entry(s.valueKey(group, col, r))
 		switch {
 		case e == nil:
 			return nil
@@ -116,8 +115,6 @@ func (s *segment) keepValues(group, col int, rows []uint32, v *store.Vec) {
 		return
 	}
 	for i, r := range rows {
-		value := v.Value(i)
-		value.Str = strings.Clone(value.Str) // not with its page
-		s.cache.found.add(cacheEntry{key: s.valueKey(group, col, r), value: value})
+		s.cache.putValue(s.valueKey(group, col, r), v.Value(i))
 	}
 }

@@ -75,11 +75,11 @@ func answerOf(t *testing.T, tab *Table, req store.ScanRequest) ([]string, store.
 
 // forgetFound makes the next answers anew.
 func forgetFound(tab *Table) {
-	found := tab.cache.found
-	found.mu.Lock()
-	defer found.mu.Unlock()
-	for _, e := range found.entries {
-		found.remove(e)
+	c := tab.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.found.Len() > 0 {
+		c.remove(c.found.Back())
 	}
 }
 
@@ -90,6 +90,41 @@ func whole(req store.ScanRequest, stats store.ScanStats) int64 {
 		return 0
 	}
 	return stats.BytesScanned
+}
+
+// TestFoundLeavesRoomForPages fills the cache with both: what was found has its share,
+// pages have the rest, all of it when nothing was found.
+func TestFoundLeavesRoomForPages(t *testing.T) {
+	const budget = 1 << 20
+	c := newCache(budget, store.Unbounded{})
+	page := func(i int) {
+		c.put(cacheKey{1, 0, 0, int32(i)}, &store.Vec{Kind: store.KindInt, Ints: make([]int64, 512)})
+	}
+	for i := range 1000 {
+		page(i)
+	}
+	if c.pages.bytes < budget*9/10 || c.pages.bytes > budget {
+		t.Errorf("pages alone have %d of %d bytes", c.pages.bytes, budget)
+	}
+	for i := range 10_000 {
+		c.putValue(cacheKey{1, 0, 0, int32(firstValue + i)}, store.Str("value"))
+	}
+	if share := int64(budget / foundShare); c.found.bytes > share || c.found.bytes < share*9/10 {
+		t.Errorf("values have %d bytes of their %d", c.found.bytes, share)
+	}
+	for i := range 1000 {
+		page(1000 + i)
+	}
+	if c.entry(cacheKey{1, 0, 0, firstValue + 9_999}) == nil {
+		t.Error("pages pushed out a value")
+	}
+	if c.used != c.pages.bytes+c.found.bytes || c.used > budget {
+		t.Errorf("%d bytes are counted, %d and %d kept, the budget is %d", c.used, c.pages.bytes, c.found.bytes, budget)
+	}
+	c.dropSegment(1)
+	if c.size() != 0 || c.pages.Len()+c.found.Len()+len(c.entries) != 0 {
+		t.Errorf("%d bytes are left of a segment that is gone", c.size())
+	}
 }
 
 // TestWhatWasFoundIsFoundAgain asks searches in any order, several times, and compares

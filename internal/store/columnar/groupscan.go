@@ -20,7 +20,6 @@ type groupScan struct {
 	once     sync.Once
 	granules uint64 // in which rows may match
 	filter   *node  // what is left of the scan's filter
-	asked    string // describes filter; "" when what it finds is not kept
 	byRuns   bool   // rows may be read as runs
 	runCols  []string
 	err      error
@@ -94,8 +93,5 @@ func (s *scan) prepare(g *groupScan) {
 	}
 	leaves := 0
 	g.filter = compile(rest, &leaves)
-	if s.few() {
-		g.asked = describe(rest)
-	}
 	g.memo.known = make([]memoLeaf, leaves)
 }

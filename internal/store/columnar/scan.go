@@ -29,6 +29,9 @@ func (t *Table) Scan(ctx context.Context, scope model.Scope, req store.ScanReque
 	start := t.opts.Now()
 	s := &scan{table: t, req: req, fn: fn, where: t.undeleted(scoped(scope, req.Where), req.From, req.To)}
 	s.filter = compile(s.where, new(int))
+	if s.few() {
+		s.asked = describe(s.where)
+	}
 	if scope.Empty() || req.From >= req.To {
 		return store.ScanStats{}, nil
 	}
@@ -69,7 +72,8 @@ type scan struct {
 	table  *Table
 	req    store.ScanRequest
 	where  store.Pred
-	filter *node // where, for blocks of the memtable
+	filter *node  // where, for blocks of the memtable
+	asked  string // describes where; "" when what it finds is not kept
 	fn     func(*store.Batch) error
 
 	mu      sync.Mutex // guards what follows and calls of fn

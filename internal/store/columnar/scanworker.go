@@ -98,8 +98,8 @@ func (s *scan) takeWindows(ctx context.Context, c *candidate, from, to int, w *w
 		if set != granulesOf(from, to) {
 			wanted = granuleRowsOf(wanted, set, from)
 		}
-		if g.asked != "" {
-			u.asked, u.found = asked{g.asked, set, from, to}, source
+		if s.asked != "" {
+			u.asked, u.found = asked{s.asked, set, from, to}, source
 		}
 		if err := s.unit(ctx, u, wanted, g, w); err != nil {
 			return err

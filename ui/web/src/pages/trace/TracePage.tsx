@@ -68,7 +68,7 @@ export function TracePage() {
 const unknown = (err: unknown) => err instanceof ApiError && err.status === 404
 
 /** When the last span ended, in Unix milliseconds. */
-const endOf = (spans: readonly TraceSpan[]) => Math.max(...spans.map((s) => s.startMs + s.durationMs))
+const endOf = (spans: readonly TraceSpan[]) => spans.reduce((end, s) => Math.max(end, s.startMs + s.durationMs), 0)
 
 /** The deepest failure is where the others come from. */
 function firstFailure(w: Waterfall): Node | undefined {
